@@ -1,0 +1,1 @@
+"""Pure functions over text: no Beam, no input or output, no clock, no randomness."""

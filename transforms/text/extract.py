@@ -1,0 +1,51 @@
+"""One raw record to its text and what it says of itself, whatever its format."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from schemas.records import InputError, RawRecord
+from transforms.text.decode import decode
+from transforms.text.extraction import Extraction, author_names, one_line, parse_date
+from transforms.text.html import extract_html
+from transforms.text.mail import extract_mail
+from transforms.text.markdown import extract_markdown
+from transforms.text.office import extract_docx, extract_pdf
+
+__all__ = ["Extraction", "extract"]
+
+
+def extract(record: RawRecord) -> Extraction:
+    """The text of a record with its metadata; what the container said of the record wins over what is read from it.
+
+    Boilerplate that an extractor left is still in the text. Deterministic. Raises `InputError`: "unsupported" for a
+    media type that nothing here reads, "decode", "parse", and those of the format's own extractor.
+    """
+    found = _read(record)
+    return dataclasses.replace(
+        found,
+        title=one_line(record.title) or found.title,
+        url=one_line(record.url) or found.url,
+        authors=author_names(record.authors) or found.authors,
+        published_date=parse_date(record.published) or found.published_date,
+    )
+
+
+def _read(record: RawRecord) -> Extraction:
+    match record.media_type:
+        case "text/html" | "application/xhtml+xml":
+            page = decode(record.content, record.charset, markup=True)
+            return dataclasses.replace(extract_html(page.text, record.url), charset=page.charset)
+        case "text/plain":
+            plain = decode(record.content, record.charset)
+            return Extraction(plain.text, "plain", charset=plain.charset)
+        case "text/markdown":
+            source = decode(record.content, record.charset)
+            return dataclasses.replace(extract_markdown(source.text), charset=source.charset)
+        case "message/rfc822":
+            return extract_mail(record.content)
+        case "application/pdf":
+            return extract_pdf(record.content)
+        case "application/vnd.openxmlformats-officedocument.wordprocessingml.document":
+            return extract_docx(record.content)
+    raise InputError("unsupported", f"no extractor reads {record.media_type}", stage="extract")
