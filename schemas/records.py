@@ -122,13 +122,16 @@ class Rejection(Source):
     """One row of `rejects`: a record that was read and, by an expected decision, not kept."""
 
     language: str | None = column("Language of the text, BCP 47; null when it was not looked at.", default=None)
-    reason: str = column("Why: empty, too_short, language_filtered, exact_duplicate, near_duplicate; of a WARC record also http_error and "
-        "not_a_document.")
+    reason: str = column(
+        "Why: empty, too_short, language_filtered, exact_duplicate, near_duplicate; of a WARC record also http_error "
+        "and not_a_document."
+    )
     stage: str = column("Step that decided: read, decode, extract, strip, measure, language, deduplicate.")
     detail: str | None = column("The decision in words, with its numbers.", default=None)
     kept_doc_id: str | None = column("doc_id of the document kept in its place; null unless a duplicate.", default=None)
     similarity: float | None = column(
-        "Estimated Jaccard similarity with the document kept in its place, 0 to 1.", default=None
+        "Estimated Jaccard similarity with the document kept in its place, 0 to 1; of near duplicates at least 0.3.",
+        default=None,
     )
     text: str | None = column("The text as far as it had come.", default=None)
     run_id: str = column("The run that first published the row.", default="")
@@ -190,7 +193,7 @@ class Fingerprint:
     """What deduplication knows of a text: keys and a signature, never the text."""
 
     exact: bytes  # 16 bytes
-    signature: bytes | None  # little-endian uint32 minimum hashes; None when the text is too short to near-match
+    signature: bytes | None  # 504 bytes, the sketch of `HASH_SPEC`; None when the text is too short to near-match
     token_count: int
 
 
