@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from schemas.records import Cleaned, Quarantined, RawRecord, Rejection
+from tests.hostile import misbehave
+from transforms.text.clean import CleaningOptions
+from transforms.worker_pool import CleaningPool, Result, WorkerLimits
+
+LIMITS = WorkerLimits(workers=2, timeout_seconds=2, max_memory_bytes=200 << 20)
+PROSE = b"The council met on Monday and agreed to repair the old bridge over the river before the winter comes."
+
+
+def outcomes(*contents: bytes, limits: WorkerLimits = LIMITS) -> list[Result]:
+    records = [RawRecord(f"{n}.txt", 1, content, "text/plain") for n, content in enumerate(contents)]
+    with CleaningPool(CleaningOptions(), limits, misbehave) as pool:
+        futures = [pool.submit(record) for record in records]
+        return [pool.outcome(record, future) for record, future in zip(records, futures, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("content", "error_class", "error_type", "retryable"),
+    [
+        (b"HANG", "timeout", "TimeoutError", True),
+        (b"SEGFAULT", "crash", "SIGSEGV", False),
+        (b"EXIT", "crash", "exit 3", False),
+        (b"MEMORY", "memory", "MemoryError", True),
+        (b"INPUT", "parse", "InputError", False),
+    ],
+)
+def test_a_record_that_misbehaves_costs_itself_alone(
+    content: bytes, error_class: str, error_type: str, retryable: bool
+) -> None:
+    *before, hostile, after = outcomes(PROSE, PROSE, content, PROSE)
+    assert isinstance(hostile, Quarantined)
+    assert (hostile.error_class, hostile.error_type, hostile.retryable) == (error_class, error_type, retryable)
+    assert hostile.raw_prefix == content
+    assert hostile.source_uri == "2.txt"
+    for neighbour in (*before, after):
+        assert isinstance(neighbour, Cleaned)
+        assert neighbour.document.text == PROSE.decode()
+
+
+def test_the_message_is_short_and_has_no_control_characters() -> None:
+    (result,) = outcomes(b"INPUT")
+    assert isinstance(result, Quarantined)
+    assert result.error_message.startswith("bad markup xxx")
+    assert len(result.error_message) == 1024
+
+
+def test_a_bug_is_not_hidden() -> None:
+    with pytest.raises(LookupError, match="a bug in the cleaning code"):
+        outcomes(b"BUG")
+
+
+def test_memory_is_counted_from_what_earlier_records_left() -> None:
+    limits = WorkerLimits(workers=1, timeout_seconds=20, max_memory_bytes=96 << 20)
+    results = outcomes(*[b"LEAK " + PROSE] * 5, limits=limits)
+    assert [type(result) for result in results] == [Cleaned] * 5
+
+
+def test_an_empty_record_is_rejected_with_its_source() -> None:
+    (result,) = outcomes(b" \n\t ")
+    assert isinstance(result, Rejection)
+    assert (result.reason, result.stage, result.source_uri, result.source_length) == ("empty", "decode", "0.txt", 4)
+
+
+@pytest.mark.parametrize("name", ["workers", "timeout_seconds", "max_memory_bytes"])
+def test_impossible_limits_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is 0"):
+        WorkerLimits(**{"workers": 1, name: 0})

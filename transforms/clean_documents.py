@@ -1,0 +1,86 @@
+"""Clean documents: raw records to documents, rejections and quarantined inputs, in worker processes, in their order."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.timestamp import MIN_TIMESTAMP
+from apache_beam.utils.windowed_value import WindowedValue
+
+from schemas.records import RawRecord
+from transforms.read_files import ReadItem
+from transforms.text.clean import CleaningOptions, clean
+from transforms.worker_pool import CleaningPool, Result, Step, WorkerLimits
+
+WINDOW_RECORDS = 512
+"""Records under way at most. Results leave in the order of the input, so a record that hangs for its whole time limit
+holds back those behind it: at 30 ms a page, two workers get through 512 of them in 8 s."""
+
+WINDOW_BYTES = 64 << 20
+"""Bytes under way at most, so that a run of large records does not fill the memory."""
+
+
+class CleanDocuments(beam.PTransform):
+    """(split, item) pairs to (split, `Cleaned`, `Rejection` or `Quarantined`) pairs, one for one, in their order."""
+
+    def __init__(self, options: CleaningOptions, limits: WorkerLimits, step: Step = clean) -> None:
+        super().__init__()
+        self._options, self._limits, self._step = options, limits, step
+
+    def expand(self, items: beam.PCollection[tuple[int, ReadItem]]) -> beam.PCollection[tuple[int, Result]]:
+        """The results, keyed by split."""
+        return items | "Clean in workers" >> beam.ParDo(_CleanInWorkers(self._options, self._limits, self._step))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _UnderWay:
+    split: int
+    item: ReadItem
+    future: Any  # None for an item that the reader already decided on: it only waits its turn
+
+    @property
+    def size(self) -> int:
+        return len(self.item.content) if isinstance(self.item, RawRecord) else 0
+
+
+class _CleanInWorkers(beam.DoFn):
+    def __init__(self, options: CleaningOptions, limits: WorkerLimits, step: Step) -> None:
+        self._options, self._limits, self._step = options, limits, step
+
+    def setup(self) -> None:
+        self._pool = CleaningPool(self._options, self._limits, self._step)
+
+    def teardown(self) -> None:
+        self._pool.__exit__()
+
+    def start_bundle(self) -> None:
+        self._queue: collections.deque[_UnderWay] = collections.deque()
+        self._bytes = 0
+
+    def process(self, element: tuple[int, ReadItem]) -> Iterator[tuple[int, Result]]:
+        split, item = element
+        future = self._pool.submit(item) if isinstance(item, RawRecord) else None
+        entry = _UnderWay(split, item, future)
+        self._queue.append(entry)
+        self._bytes += entry.size
+        while len(self._queue) > WINDOW_RECORDS or self._bytes > WINDOW_BYTES or self._first_is_done():
+            yield self._take()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        while self._queue:
+            yield WindowedValue(self._take(), MIN_TIMESTAMP, (GlobalWindow(),))
+
+    def _first_is_done(self) -> bool:
+        return bool(self._queue) and (self._queue[0].future is None or self._queue[0].future.done())
+
+    def _take(self) -> tuple[int, Result]:
+        entry = self._queue.popleft()
+        self._bytes -= entry.size
+        if isinstance(entry.item, RawRecord):
+            return entry.split, self._pool.outcome(entry.item, entry.future)
+        return entry.split, entry.item

@@ -1,0 +1,141 @@
+"""A pool of worker processes that can be killed: a record that hangs, crashes or eats memory costs itself alone.
+
+The workers start from a clean server process that has imported the cleaning code once: they share no thread or lock
+with the pipeline's process, and one that was killed is replaced in milliseconds. They never import Beam.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import re
+import resource
+import signal
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as TaskTimeout
+from pathlib import Path
+from typing import Any, Self
+
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from schemas.records import Cleaned, InputError, Quarantined, RawRecord, Rejection
+from transforms.text.clean import CleaningOptions, clean, source_columns
+
+EXIT_OUT_OF_MEMORY = 77  # a worker's farewell: after a MemoryError nothing in it can be relied on, a reply least of all
+RAW_PREFIX_BYTES = 256
+MESSAGE_BYTES = 1024
+
+Result = Cleaned | Rejection | Quarantined
+Step = Callable[[RawRecord, CleaningOptions], Cleaned | Rejection]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """What one record may cost."""
+
+    workers: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    timeout_seconds: float = 10.0
+    max_memory_bytes: int = 1 << 30  # of address space, beyond what the worker holds when the record arrives
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "timeout_seconds", "max_memory_bytes"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+
+
+class CleaningPool:
+    """Cleans records in worker processes; a context manager.
+
+    `step` is what a worker does with a record, a function of a module that the workers can import.
+    """
+
+    def __init__(self, options: CleaningOptions, limits: WorkerLimits, step: Step = clean) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["transforms.text.clean"])
+        self._options, self._limits, self._step = options, limits, step
+        self._pool = ProcessPool(max_workers=limits.workers, context=context, initializer=_ignore_interrupts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.stop()
+        self._pool.join()
+
+    def submit(self, record: RawRecord) -> ProcessFuture[Result]:
+        """A future of what becomes of the record; `outcome` reads it."""
+        return self._pool.schedule(
+            _clean_in_worker,
+            args=(self._step, record, self._options, self._limits.max_memory_bytes),
+            timeout=self._limits.timeout_seconds,
+        )
+
+    def outcome(self, record: RawRecord, future: ProcessFuture[Result]) -> Result:
+        """What became of the record, waiting for it; a bug in the cleaning code is raised."""
+        try:
+            return future.result()
+        except TaskTimeout:
+            return quarantine(
+                record, "timeout", "TimeoutError", f"not done after {self._limits.timeout_seconds:g} s", "clean"
+            )
+        except ProcessExpired as expired:
+            if expired.exitcode == EXIT_OUT_OF_MEMORY:
+                message = f"needs more than {self._limits.max_memory_bytes} bytes of memory"
+                return quarantine(record, "memory", "MemoryError", message, "clean")
+            return quarantine(
+                record, "crash", _death(expired.exitcode), "the worker process died on this record", "clean"
+            )
+
+
+def _ignore_interrupts() -> None:
+    # Ctrl-C reaches the whole process group; the pipeline's process alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is expected here, its core file is of no use
+
+
+def _clean_in_worker(step: Step, record: RawRecord, options: CleaningOptions, max_memory_bytes: int) -> Result:
+    _limit_memory(max_memory_bytes)
+    try:
+        return step(record, options)
+    except InputError as error:
+        return quarantine(record, error.error_class, type(error.__cause__ or error).__name__, str(error), error.stage)
+    except MemoryError:
+        os._exit(EXIT_OUT_OF_MEMORY)
+
+
+def _limit_memory(max_memory_bytes: int) -> None:
+    # Counted from what is in use now, so that what earlier records left behind is not this one's fault. The address
+    # space is the one limit that turns into an error inside the process; macOS has none, and no /proc.
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        in_use = int(statm.read_bytes().split()[0]) * resource.getpagesize()
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (in_use + max_memory_bytes, hard))
+
+
+def _death(exitcode: int | None) -> str:
+    """The name of the signal that ended a process, else its exit code.
+
+    >>> _death(-11), _death(3)
+    ('SIGSEGV', 'exit 3')
+    """
+    if exitcode is not None and exitcode < 0:
+        return signal.Signals(-exitcode).name
+    return f"exit {exitcode}"
+
+
+def quarantine(record: RawRecord, error_class: str, error_type: str, message: str, stage: str) -> Quarantined:
+    """The quarantine row of a record that failed; the message cut to 1 KB, without control characters."""
+    message = re.sub(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+", " ", message)
+    source: dict[str, Any] = source_columns(record)
+    return Quarantined(
+        error_class=error_class,
+        error_type=error_type,
+        error_message=message.encode()[:MESSAGE_BYTES].decode(errors="ignore"),
+        stage=stage,
+        # A machine under load may be to blame for the first two; the same bytes parse no better tomorrow.
+        retryable=error_class in ("timeout", "memory"),
+        raw_prefix=record.content[:RAW_PREFIX_BYTES],
+        **source,
+    )
