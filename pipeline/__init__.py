@@ -1,0 +1,1 @@
+"""The job: its graph, its options, its command line and the snapshots that it publishes."""

@@ -1,0 +1,162 @@
+"""The command line. Imports nothing heavy until a command needs it: workers import this module too, as `__main__`."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import sys
+import typing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.options import CONFIG_FILE, RunOptions, UsageError, parse, read_config
+
+CONFIG_HELP = "File with options in TOML; read by default where there is one."
+
+EXIT_FAILED, EXIT_USAGE, EXIT_QUARANTINE, EXIT_BUSY = 1, 2, 3, 75
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong use, 3 too much quarantined, 75 output in use."""
+    before, after = _split_at_dashes(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = commands.main(args=before, prog_name="millstream", obj=after, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = EXIT_USAGE
+    except (click.ClickException, UsageError) as error:
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        _fail(message, EXIT_USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted; nothing was published", EXIT_FAILED)
+    sys.exit(code)
+
+
+def _split_at_dashes(arguments: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """What is millstream's, and what comes after `--` and is Beam's.
+
+    >>> _split_at_dashes(["run", "in", "--", "--runner=FlinkRunner"])
+    (['run', 'in'], ('--runner=FlinkRunner',))
+    """
+    if "--" not in arguments:
+        return arguments, ()
+    position = arguments.index("--")
+    return arguments[:position], tuple(arguments[position + 1 :])
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="millstream")
+def commands() -> None:
+    """Raw documents in, a clean and explained Parquet corpus out.
+
+    Exit codes: 0 done, 1 failed, 2 wrong use, 3 done but too much quarantined, 75 the output is in use by another run.
+    """
+
+
+def _flag(field: dataclasses.Field[Any]) -> str:
+    name = field.name.replace("_", "-")
+    return f"--{name}/--no-{name}" if field.default is True else f"--{name}"
+
+
+def _command_line_options() -> list[dataclasses.Field[Any]]:
+    return [field for field in dataclasses.fields(RunOptions) if field.name not in ("inputs", "beam")]
+
+
+def option_rows() -> list[tuple[str, str, str]]:
+    """(option, default, meaning) of every option of `run`, in Markdown."""
+    rows = []
+    for field in _command_line_options():
+        default = {"True": "yes", "False": "no", "None": "", "()": ""}.get(str(field.default), str(field.default))
+        rows.append((f"`{_flag(field)}`", default, field.metadata["help"]))
+    return [*rows, ("`--config`", CONFIG_FILE, CONFIG_HELP)]
+
+
+def run_parameters() -> list[click.Parameter]:
+    """The parameters of `run`, made from the fields of `RunOptions`; a value that was not given is None."""
+    hints = typing.get_type_hints(RunOptions)
+    parameters: list[click.Parameter] = [click.Argument(["inputs"], nargs=-1, metavar="INPUT...")]
+    for field in _command_line_options():
+        kind = {int: click.INT, float: click.FLOAT}.get(hints[field.name], click.STRING)
+        typed: dict[str, Any] = {"is_flag": True} if hints[field.name] is bool else {"type": kind}
+        names = [_flag(field), *(["-o"] if field.name == "output" else [])]
+        shown = f" [default: {field.default}]" if kind is not click.STRING else ""
+        parameters.append(click.Option(names, default=None, help=field.metadata["help"] + shown, **typed))
+    parameters.append(click.Option(["--config"], type=click.Path(), help=f"{CONFIG_HELP} [default: {CONFIG_FILE}]"))
+    return parameters
+
+
+def _run(inputs: tuple[str, ...], config: str | None, **given: Any) -> None:
+    """Read INPUT..., clean it, and publish a snapshot below --output. What follows -- goes to Beam."""
+    options = _run_options(inputs, config, given)
+    from pipeline import logs
+
+    logs.configure(options.log_format)
+    from pipeline import job, plan, report, snapshots
+
+    try:
+        files = plan.match_inputs(options.inputs, apart_from=options.output)
+        if options.dry_run:
+            report.print_formats(plan.formats_of(files))
+            return
+        with report.progress(len(files), options.log_format):
+            result = job.run(options, files)
+    except (job.JobError, OSError) as error:
+        logging.getLogger("millstream").debug("the run failed", exc_info=True)
+        _fail(str(error), EXIT_FAILED)
+    except snapshots.BusyError as error:
+        _fail(str(error), EXIT_BUSY)
+    report.print_result(result)
+    if result.quarantined_share > options.max_quarantine:
+        share, limit = f"{result.quarantined_share:.1%}", f"{options.max_quarantine:.1%}"
+        _fail(f"{share} of the records are quarantined, more than --max-quarantine {limit}", EXIT_QUARANTINE)
+
+
+def _run_options(inputs: tuple[str, ...], config: str | None, given: dict[str, Any]) -> RunOptions:
+    path = Path(config or CONFIG_FILE)
+    values = read_config(path) if config or path.exists() else {}
+    values |= {
+        name: parse(name, value) if isinstance(value, str) else value
+        for name, value in given.items()
+        if value is not None
+    }
+    if inputs:
+        values["inputs"] = inputs
+    if after_dashes := click.get_current_context().obj:
+        values["beam"] = after_dashes
+    return RunOptions(**values)
+
+
+def _fail(message: str, code: int) -> typing.NoReturn:
+    click.echo(f"millstream: {message}", err=True)
+    raise SystemExit(code)
+
+
+commands.add_command(click.Command("run", callback=_run, params=run_parameters(), help=_run.__doc__))
+
+
+def _explain(what: str, output: str | None) -> None:
+    """Tell why: each line of a FILE with the rule that cut it, or what became of DOC_ID in --output.
+
+    A prefix of a doc_id will do as long as it names one row.
+    """
+    from pipeline import logs
+
+    logs.configure("text")
+    from pipeline import explain
+
+    explain.explain(what, output)
+
+
+commands.add_command(
+    click.Command(
+        "explain",
+        callback=_explain,
+        params=[
+            click.Argument(["what"], metavar="FILE|DOC_ID"),
+            click.Option(["--output", "-o"], help="Folder that a run published to; then DOC_ID names a row in it."),
+        ],
+        help=_explain.__doc__,
+    )
+)

@@ -1,0 +1,159 @@
+"""Every decision, told: of a file as it would be cleaned now, or of a row as it was published."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+import os
+import string
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline import plan, snapshots
+from pipeline.options import UsageError
+from schemas.parquet import DATASETS
+from schemas.records import Cleaned, Document, InputError, Quarantined, RawRecord, Rejection
+from transforms.formats.read import Columns, ReadLimits
+from transforms.read_files import read_file
+from transforms.text.boilerplate import judge_lines
+from transforms.text.clean import CleaningOptions, clean
+from transforms.text.extract import extract
+from transforms.text.fingerprint import HASH_SPEC
+
+SHOWN_RECORDS = 10
+
+console = Console()
+
+
+def explain(what: str, output: str | None) -> None:
+    """Print the decisions on a file, or on the row of `output` whose doc_id begins with `what`."""
+    if output:
+        explain_row(what, output)
+    elif os.path.isdir(what):
+        raise UsageError(f"{what!r} is a folder: name one file")
+    elif os.path.lexists(what):
+        explain_file(what)
+    else:
+        raise UsageError(f"{what!r} is no file here; to look up a doc_id, name the output with --output")
+
+
+def explain_file(path: str) -> None:
+    """Print what a run would decide on the first records of a file, line by line."""
+    (file,) = plan.match_inputs([path])
+    items = read_file(file, ReadLimits(), Columns())
+    for item in itertools.islice(items, SHOWN_RECORDS):
+        if isinstance(item, RawRecord):
+            _explain_record(item)
+        else:
+            _print_row("quarantined" if isinstance(item, Quarantined) else "rejected", _fields(item))
+    if next(items, None) is not None:
+        console.print(f"... shown are the first {SHOWN_RECORDS} records of {path}", markup=False)
+
+
+def _explain_record(record: RawRecord) -> None:
+    try:
+        extraction = extract(record)
+        result = clean(record, CleaningOptions())
+    except InputError as error:
+        reason = {"error_class": error.error_class, "error_message": str(error), "stage": error.stage}
+        _print_row("quarantined", {"source_uri": record.source_uri, "member": record.member, **reason})
+        return
+    table = Table("line", "", "rule", "text", title=_name(record), title_justify="left")
+    for line in judge_lines(extraction.text, title=extraction.title):
+        if line.text.strip():
+            style = "" if line.rule is None else "red"
+            verdict = "keep" if line.rule is None else "cut"
+            table.add_row(str(line.number), verdict, Text(line.rule or ""), Text(line.text), style=style)
+    console.print(table)
+    if isinstance(result, Cleaned):
+        _print_row("document", _fields(result.document, without=("text", "removed")))
+        signature = result.fingerprint.signature
+        fingerprints = {"exact": result.fingerprint.exact.hex(), "signature": signature.hex() if signature else None}
+        _print_row(
+            "fingerprints", fingerprints | {"tokens": result.fingerprint.token_count, "specification": HASH_SPEC}
+        )
+    else:
+        _print_row("rejected", _fields(result, without=("text",)))
+
+
+def explain_row(prefix: str, root: str) -> None:
+    """Print what was published of a record: its columns, what was cut from it, the document it duplicates beside it."""
+    snapshot = _latest_snapshot(root)
+    if not prefix or set(prefix) - set(string.hexdigits):
+        raise UsageError(f"{prefix!r} is no doc_id: it has hexadecimal digits only")
+    found = list(itertools.islice(_find(snapshot, prefix), 2))
+    if not found:
+        raise UsageError(f"no row of {root!r} has a doc_id that begins with {prefix!r}")
+    if len(found) > 1:
+        raise UsageError(f"{prefix!r} begins the doc_id of several rows of {root!r}: give more of its digits")
+    dataset, row = found[0]
+    _print_row(dataset, {name: value for name, value in row.items() if name not in ("text", "removed")})
+    if row.get("kept_doc_id"):
+        kept_dataset, kept = next(_find(snapshot, row["kept_doc_id"]))
+        _print_side_by_side(row, kept | {"dataset": kept_dataset})
+        return
+    for cut in row.get("removed") or ():
+        console.print(Text(f"cut line {cut['start_line']} by {cut['rule']}: {cut['text']}", "red"))
+    if row.get("text"):
+        console.print(Text(row["text"]))
+
+
+def _latest_snapshot(root: str) -> str:
+    output = snapshots.Output(root)
+    found = snapshots.latest(output)
+    if found is None:
+        raise UsageError(f"nothing was published to {root!r} yet: run `millstream run` with this --output")
+    return output.snapshot(found[0])
+
+
+def _find(snapshot: str, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for dataset in DATASETS:
+        rows = ds.dataset(f"{snapshot}/{dataset}", format="parquet")
+        for batch in rows.to_batches(filter=pc.starts_with(pc.field("doc_id"), prefix.lower())):
+            yield from ((dataset, row) for row in batch.to_pylist())
+
+
+def _print_side_by_side(rejected: dict[str, Any], kept: dict[str, Any]) -> None:
+    table = Table(f"rejected {rejected['doc_id'][:12]}", f"kept {kept['doc_id'][:12]}", show_lines=True)
+    left, right = rejected["text"].split("\n"), kept["text"].split("\n")
+    for tag, a, b, c, d in difflib.SequenceMatcher(a=left, b=right, autojunk=False).get_opcodes():
+        style = "" if tag == "equal" else "yellow"
+        table.add_row(Text("\n".join(left[a:b])), Text("\n".join(right[c:d])), style=style)
+    console.print(table)
+
+
+def _name(record: RawRecord) -> Text:
+    return Text(record.source_uri if record.member is None else f"{record.source_uri} > {record.member}")
+
+
+def _fields(row: Document | Rejection | Quarantined, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _names(type(row)) if name not in without}
+
+
+def _names(record_type: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(record_type)]
+
+
+def _print_row(title: str, row: dict[str, Any]) -> None:
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in row.items():
+        if value not in (None, (), [], ""):
+            table.add_row(name, Text(_shown(value)))
+    console.print(table)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_shown(item) for item in value)
+    if hasattr(value, "language"):
+        return f"{value.language} {value.score:.3f}"
+    if isinstance(value, dict):
+        return " ".join(_shown(item) for item in value.values())
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,57 @@
+"""The graph of a batch run: the whole story on one screen."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import apache_beam as beam
+
+from transforms.clean_documents import CleanDocuments
+from transforms.deduplicate import Deduplicate
+from transforms.formats.read import Columns, ReadLimits
+from transforms.publish import Publish
+from transforms.read_files import ReadFiles
+from transforms.stage_text import Provenance, StageText
+from transforms.text.clean import CleaningOptions
+from transforms.worker_pool import WorkerLimits
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """What a graph is built from."""
+
+    staging: str  # a folder or URI of this run's own
+    splits: int  # in the plan that stands in the staging folder
+    provenance: Provenance
+    read_limits: ReadLimits
+    columns: Columns
+    cleaning: CleaningOptions
+    worker_limits: WorkerLimits
+    dedup: bool
+
+    @property
+    def plan(self) -> str:
+        """The plan's Parquet file."""
+        return f"{self.staging}/plan.parquet"
+
+    @property
+    def summary(self) -> str:
+        """The JSON file that the graph leaves when it is done."""
+        return f"{self.staging}/summary.json"
+
+
+def build(pipeline: beam.Pipeline, job: Job) -> None:
+    """Add the graph of a batch run to a pipeline; when it is done, `job.summary` lists all that it wrote."""
+    splits = pipeline | "Plan" >> beam.Create(range(job.splits)) | "Spread splits" >> beam.Reshuffle()
+    read = splits | "Read files" >> ReadFiles(job.plan, job.read_limits, job.columns)
+    shards = (
+        read.records
+        | "Clean documents" >> CleanDocuments(job.cleaning, job.worker_limits)
+        | "Stage text" >> StageText(f"{job.staging}/shards", job.provenance)
+    )
+    if job.dedup:
+        verdicts = shards | "Deduplicate" >> Deduplicate(partitions=max(8, min(job.splits, 1024)))
+    else:
+        verdicts = pipeline | "No verdicts" >> beam.Create([])
+    rows = {"shards": shards, "verdicts": verdicts, "tallies": read.tallies}
+    rows | "Publish" >> Publish(f"{job.staging}/files", job.provenance.run_id, job.summary)

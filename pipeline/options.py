@@ -1,0 +1,121 @@
+"""The options of a run, told once: the command line, `millstream.toml` and the README's table come from the fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import os
+import tomllib
+import typing
+from pathlib import Path
+from typing import Any
+
+CONFIG_FILE = "millstream.toml"
+
+
+class UsageError(Exception):
+    """A mistake of the user's: one sentence that names the value and the cure."""
+
+
+def option(default: Any, text: str, *, decides_rows: bool = True) -> Any:
+    """An option with its help text; `decides_rows` says whether the published rows depend on it."""
+    return dataclasses.field(default=default, metadata={"help": text, "decides_rows": decides_rows})
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Everything that `millstream run` can be told. Impossible values are refused here, with `UsageError`."""
+
+    inputs: tuple[str, ...] = option((), "Files, folders, globs or URIs to read.")
+    output: str = option("", "Folder or URI that the snapshots go to.", decides_rows=False)
+    dedup: bool = option(True, "Reject exact and near duplicates.")
+    language: tuple[str, ...] = option((), "Keep these languages only, as en,sq; the others become rejects.")
+    min_letters: int = option(10, "Reject texts with fewer letters.")
+    workers: int = option(0, "Worker processes; 0 is one for each core.", decides_rows=False)
+    max_record_bytes: int = option(16 << 20, "Quarantine records that are larger, in bytes.")
+    max_memory_bytes: int = option(1 << 30, "Quarantine records that need more memory to clean, in bytes.")
+    timeout_seconds: float = option(10.0, "Quarantine records that take longer to clean, in seconds.")
+    max_quarantine: float = option(
+        0.05, "Exit with 3 when a larger share of the records is quarantined.", decides_rows=False
+    )
+    text_column: str | None = option(None, "Column or key that holds the text, in CSV, JSON Lines and Parquet.")
+    url_column: str | None = option(None, "Column or key that holds the address.")
+    title_column: str | None = option(None, "Column or key that holds the title.")
+    date_column: str | None = option(None, "Column or key that holds the date of publication.")
+    id_column: str | None = option(None, "Column or key that names the record.")
+    dry_run: bool = option(False, "Show what would be read, by format and size, and stop.", decides_rows=False)
+    log_format: str = option("text", "Log lines as text or as json.", decides_rows=False)
+    beam: tuple[str, ...] = option((), "Options for Beam itself; on the command line after --.", decides_rows=False)
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise UsageError("no input was given: name at least one file, folder or glob")
+        if not self.output and not self.dry_run:
+            raise UsageError("no output was given: name a folder with --output")
+        if "://" not in self.output and os.path.exists(self.output) and not os.path.isdir(self.output):
+            raise UsageError(f"the output {self.output!r} is a file: name a folder with --output")
+        self._require_minimum("workers", 0)
+        for name in ("min_letters", "max_record_bytes", "max_memory_bytes"):
+            self._require_minimum(name, 1)
+        if not self.timeout_seconds > 0:
+            raise UsageError(f"timeout-seconds is {self.timeout_seconds:g}: it must be above 0")
+        if not 0 <= self.max_quarantine <= 1:
+            raise UsageError(f"max-quarantine is {self.max_quarantine:g}: it must be a share from 0 to 1")
+        if self.log_format not in ("text", "json"):
+            raise UsageError(f"log-format is {self.log_format!r}: it must be text or json")
+        for code in self.language:
+            if not (code.isascii() and code.isalpha() and 2 <= len(code) <= 3 and code.islower()):
+                raise UsageError(f"language {code!r} is not a code such as en or sq: separate several by commas")
+
+    def _require_minimum(self, name: str, minimum: int) -> None:
+        if getattr(self, name) < minimum:
+            raise UsageError(f"{name.replace('_', '-')} is {getattr(self, name)}: it must be at least {minimum}")
+
+    def config_sha256(self) -> str:
+        """sha256, in hexadecimal, of the options that decide what the rows say; the inputs are not among them."""
+        decisive = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.metadata["decides_rows"] and field.name != "inputs"
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def parse(name: str, text: str) -> Any:
+    """The value of an option from its text on the command line; raises `ValueError`."""
+    kind = typing.get_type_hints(RunOptions)[name]
+    if kind == tuple[str, ...]:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return kind(text) if kind in (int, float) else text
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The options in a TOML file, by field name; raises `UsageError` for what is no option or has the wrong type."""
+    try:
+        config = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"the configuration {str(path)!r} can't be read: {error}") from error
+    hints = typing.get_type_hints(RunOptions)
+    options = {}
+    for key, value in config.items():
+        name = key.replace("-", "_")
+        if name not in hints:
+            near = difflib.get_close_matches(name, hints, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(hints)}"
+            raise UsageError(f"{key!r} in {str(path)!r} is no option: {hint}")
+        options[name] = _from_toml(f"{key!r} in {str(path)!r}", value, hints[name])
+    return options
+
+
+def _from_toml(what: str, value: Any, kind: Any) -> Any:
+    if kind == tuple[str, ...]:
+        values = [value] if isinstance(value, str) else value
+        if isinstance(values, list) and all(isinstance(item, str) for item in values):
+            return tuple(values)
+        raise UsageError(f"{what} is {value!r}: it must be a list of strings")
+    expected = (str,) if kind == str | None else (int, float) if kind is float else (kind,)
+    if not isinstance(value, expected) or (isinstance(value, bool) and kind is not bool):
+        raise UsageError(f"{what} is {value!r}: it must be of type {expected[0].__name__}")
+    return float(value) if kind is float else value

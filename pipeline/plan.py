@@ -1,0 +1,118 @@
+"""The plan of a run: which files it reads, in which order, cut into splits. Decided once, before anything is read."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime as dt
+import os
+from collections.abc import Iterable, Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from pipeline.options import UsageError
+from transforms.formats.read import InputFile
+from transforms.formats.sniff import sniff
+
+SPLIT_BYTES = 32 << 20
+SPLIT_FILES = 1000
+"""A split is what one worker of an engine reads at a time, and what is read again when that worker is lost."""
+
+SNIFFED_BYTES = 4096
+
+_PLAN_SCHEMA = pa.schema([("uri", pa.string()), ("size", pa.int64()), ("modified_at", pa.timestamp("us", tz="UTC"))])
+
+
+def match_inputs(inputs: Iterable[str], *, apart_from: str = "") -> list[InputFile]:
+    """The files that the inputs name, each once, in the order of their URIs; those below `apart_from` are left out.
+
+    A folder stands for all files below it but hidden ones, as a shell's glob does; given by name, those are read too.
+    Raises `UsageError` for an input that names nothing.
+    """
+    found: dict[str, InputFile] = {}
+    own = os.path.join(os.path.abspath(apart_from), "") if apart_from and "://" not in apart_from else None
+    for pattern in inputs:
+        files = [file for file in _match(pattern) if not (own and os.path.abspath(file.uri).startswith(own))]
+        if not files:
+            raise UsageError(f"the input {pattern!r} names no file: check the path, and quote a glob")
+        found.update((file.uri, file) for file in files)
+    return [found[uri] for uri in sorted(found)]
+
+
+def _match(pattern: str) -> Iterator[InputFile]:
+    if "://" not in pattern:
+        if os.path.isdir(pattern):
+            yield from _walk(pattern)
+            return
+        if os.path.lexists(pattern):  # a name with glob characters in it is still a name
+            yield _local_file(pattern)
+            return
+    try:
+        # An object store has no folders: a name without a match may be the beginning of others.
+        for candidate in (pattern, pattern.rstrip("/") + "/**"):
+            metadata = FileSystems.match([candidate])[0].metadata_list
+            for entry in metadata:
+                modified = entry.last_updated_in_seconds
+                when = dt.datetime.fromtimestamp(modified, dt.UTC) if modified else None
+                yield InputFile(entry.path, entry.size_in_bytes, when)
+            if metadata:
+                return
+    except (BeamIOError, ValueError, ImportError) as error:
+        raise UsageError(f"the input {pattern!r} can't be listed: {error}") from error
+
+
+def _walk(folder: str) -> Iterator[InputFile]:
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (_local_file(os.path.join(root, name)) for name in names if not name.startswith("."))
+
+
+def _local_file(path: str) -> InputFile:
+    # A name that is not UTF-8 can't stand in a row; escaped it names no file, and ends in quarantine under that name.
+    uri = os.path.normpath(path).encode("utf-8", "backslashreplace").decode()
+    try:
+        status = os.stat(path)
+    except OSError:  # a broken link: whoever opens it will say so in a row
+        return InputFile(uri, None, None)
+    return InputFile(uri, status.st_size, dt.datetime.fromtimestamp(status.st_mtime, dt.UTC))
+
+
+def splits_of(files: Sequence[InputFile]) -> list[list[InputFile]]:
+    """The files in their order, cut where a split is full. Depends on names and sizes alone, never on the workers."""
+    splits: list[list[InputFile]] = []
+    size = 0
+    for file in files:
+        if not splits or size + (file.size or 0) > SPLIT_BYTES or len(splits[-1]) >= SPLIT_FILES:
+            splits.append([])
+            size = 0
+        splits[-1].append(file)
+        size += file.size or 0
+    return splits
+
+
+def write_plan(path: str, splits: Sequence[Sequence[InputFile]]) -> None:
+    """One Parquet file with a row group a split, so that a graph carries numbers and not a million paths."""
+    with (
+        FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream,
+        pq.ParquetWriter(stream, _PLAN_SCHEMA) as writer,
+    ):
+        for split in splits:
+            writer.write_table(pa.Table.from_pylist([dataclasses.asdict(file) for file in split], _PLAN_SCHEMA))
+
+
+def formats_of(files: Iterable[InputFile]) -> dict[str, tuple[int, int]]:
+    """Media type to (files, bytes), largest first, by a look at the first bytes of every file."""
+    counts: collections.Counter[str] = collections.Counter()
+    sizes: collections.Counter[str] = collections.Counter()
+    for file in files:
+        try:
+            with FileSystems.open(file.uri, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+                media_type = sniff(stream.read(SNIFFED_BYTES), file.uri)
+        except (OSError, BeamIOError):
+            media_type = "unreadable"
+        counts[media_type] += 1
+        sizes[media_type] += file.size or 0
+    return {media_type: (counts[media_type], size) for media_type, size in sizes.most_common()}

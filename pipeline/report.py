@@ -1,0 +1,141 @@
+"""What a person sees: progress while a run lasts, and what became of the input when it is done."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import posixpath
+import shlex
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.dataset as ds
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Column, Table
+
+from transforms.progress import SO_FAR
+
+if TYPE_CHECKING:
+    from pipeline.job import Result
+
+log = logging.getLogger("millstream")
+
+SHOWN_FILES = 20
+SHOWN_DOCUMENTS = 5
+TERMINAL_SECONDS, LOG_SECONDS = 0.5, 30.0
+
+console = Console()
+
+
+@contextlib.contextmanager
+def progress(files: int, log_format: str) -> Iterator[None]:
+    """Show how far a run is: a line that is rewritten on a terminal, a log line every half minute elsewhere."""
+    terminal = Console(stderr=True)
+    live = terminal.is_terminal and log_format == "text"
+    done = threading.Event()
+    began = time.monotonic()
+    status = terminal.status("starting") if live else contextlib.nullcontext()
+
+    def show() -> None:
+        while not done.wait(TERMINAL_SECONDS if live else LOG_SECONDS):
+            if live:
+                status.update(_so_far(files, time.monotonic() - began))  # type: ignore[union-attr]  # live: a Status
+            else:
+                log.info(_so_far(files, time.monotonic() - began))
+
+    with status:
+        watcher = threading.Thread(target=show, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+
+
+def _so_far(files: int, seconds: float) -> str:
+    kept, rejected, quarantined = (SO_FAR[name] for name in ("documents", "rejects", "quarantine"))
+    records = kept + rejected + quarantined
+    return (
+        f"{SO_FAR['files']} of {files} files, {records} records: {kept} kept, {rejected} rejected, "
+        f"{quarantined} quarantined, {records / seconds:.0f} a second"
+    )
+
+
+def print_formats(formats: dict[str, tuple[int, int]]) -> None:
+    """What would be read, by media type."""
+    table = Table("format", "files", "size")
+    for media_type, (files, size) in formats.items():
+        table.add_row(media_type, str(files), decimal(size))
+    console.print(table)
+
+
+def print_result(result: Result) -> None:
+    """What became of each file, what was decided and why, and where the Parquet is."""
+    console.print(_files_table(result))
+    if result.manifest["counts"]["documents"]:
+        console.print(_documents_table(result.snapshot))
+    for dataset in ("rejects", "quarantine"):
+        for reason, rows in result.manifest["counts"][dataset].items():
+            console.print(f"{dataset}: {rows} {reason}")
+    counts = {dataset: sum(reasons.values()) for dataset, reasons in result.manifest["counts"].items()}
+    console.print(
+        f"{result.manifest['records']} records = {counts['documents']} documents + {counts['rejects']} rejects "
+        f"+ {counts['quarantine']} quarantined"
+    )
+    console.print(f"Digest  {result.manifest['digest']}", soft_wrap=True, highlight=False)
+    console.print(f"Parquet {result.snapshot}", soft_wrap=True, highlight=False)
+    console.print(f"Look at it: {_first_query(result)}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _first_query(result: Result) -> str:
+    """A command that shows the documents, with nothing but what millstream brought along."""
+    root = result.snapshot.removesuffix(f"/snapshots/{result.run_id}")
+    folder = result.snapshot if "://" in root else posixpath.join(root, "latest")
+    code = (
+        "import pyarrow.dataset as ds; "
+        f"rows = ds.dataset({posixpath.join(folder, 'documents')!r}).to_table().to_pylist(); "
+        "[print(row['language'], row['word_count'], row['title'], sep='\\t') for row in rows]"
+    )
+    python = os.path.relpath(sys.executable)
+    return shlex.join([python if not python.startswith("..") else sys.executable, "-c", code])
+
+
+def _files_table(result: Result) -> Table:
+    table = Table("file", "records", "documents", "rejects", "quarantined")
+    shown = _rows(posixpath.join(result.snapshot, "state/sources"), SHOWN_FILES)
+    for row in shown:
+        numbers = [row[name] for name in ("records", "documents", "rejects", "quarantine")]
+        table.add_row(row["source_uri"], *map(str, numbers))
+    more = result.manifest["files_read"] - len(shown)
+    if more > 0:
+        table.add_row(f"... and {more} more files", "", "", "", "")
+    return table
+
+
+def _documents_table(snapshot: str) -> Table:
+    names = ("title", "author", "published", "site", "language", "words", "lines cut")
+    table = Table(*(Column(name, no_wrap=True, overflow="ellipsis") for name in names))
+    for row in _rows(posixpath.join(snapshot, "documents"), SHOWN_DOCUMENTS):
+        table.add_row(
+            row["title"],
+            ", ".join(row["authors"]),
+            str(row["published_date"] or ""),
+            row["site_name"],
+            row["language"],
+            str(row["word_count"]),
+            str(len(row["removed"])),
+        )
+    return table
+
+
+def _rows(folder: str, count: int) -> list[dict[str, Any]]:
+    if "://" in folder:
+        return []  # a look at a bucket costs requests and credentials; the command below the table does it
+    rows: list[dict[str, Any]] = ds.dataset(folder, format="parquet").head(count).to_pylist()
+    return rows

@@ -1,0 +1,160 @@
+"""Snapshots: how a finished run becomes visible, all of it in one step, and how the last one is found."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import posixpath
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import filelock
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from schemas.parquet import DATASETS, schema_of
+from transforms.parquet_sink import PublishedFile, empty_file
+
+LATEST = "latest.json"
+STAGING = "_staging"
+SNAPSHOTS = "snapshots"
+
+
+class BusyError(Exception):
+    """Another run holds the output."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Output:
+    """The folder or URI that holds the snapshots."""
+
+    root: str
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine's file system, where a folder can be renamed and a link be made."""
+        return "://" not in self.root
+
+    def path(self, *parts: str) -> str:
+        """A path below it."""
+        return posixpath.join(self.root, *parts)
+
+    def staging(self, run_id: str) -> str:
+        """The folder that a run works in."""
+        return self.path(STAGING, run_id)
+
+    def snapshot(self, run_id: str) -> str:
+        """The folder of a run's snapshot."""
+        return self.path(SNAPSHOTS, run_id)
+
+
+@contextlib.contextmanager
+def exclusive(output: Output) -> Iterator[None]:
+    """Hold the output for one run, and sweep what dead runs left; raises `BusyError` when another run holds it.
+
+    The operating system releases the lock of a dead process. Object stores have no such lock.
+    """
+    if not output.is_local:
+        yield
+        return
+    staging = Path(output.path(STAGING))
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"the output {output.root!r} can't be written: {error}") from error
+    owner = staging / "owner"
+    try:
+        with filelock.FileLock(staging / "lock", timeout=0):
+            for left_over in staging.iterdir():
+                if left_over.is_dir():
+                    shutil.rmtree(left_over)
+            owner.write_text(f"process {os.getpid()}")
+            yield
+    except filelock.Timeout as error:
+        holder = owner.read_text() if owner.exists() else "another process"
+        raise BusyError(f"the output {output.root!r} is in use by {holder}: wait for it, or name another") from error
+
+
+def commit(output: Output, run_id: str, files: Sequence[PublishedFile], manifest: dict[str, Any]) -> dict[str, Any]:
+    """Make a finished run the latest snapshot; its manifest, with the files in it.
+
+    Whatever happens on the way, readers see the former snapshot whole.
+    """
+    staging, snapshot = output.staging(run_id), output.snapshot(run_id)
+    # Locally the snapshot takes shape in staging and appears by one rename; an object store shows nothing of it to a
+    # reader who goes by latest.json.
+    home = posixpath.join(staging, "snapshot") if output.is_local else snapshot
+    files = sorted([*files, *_empty_files(staging, run_id, files)], key=lambda file: file.path)
+    _move([file.staged for file in files], [posixpath.join(home, file.path) for file in files])
+    entries = [{name: value for name, value in dataclasses.asdict(file).items() if name != "staged"} for file in files]
+    manifest |= {"files": entries}
+    data = json.dumps(manifest, indent=2).encode()
+    _write(posixpath.join(home, "manifest.json"), data)
+    if output.is_local:
+        os.makedirs(output.path(SNAPSHOTS), exist_ok=True)
+        os.rename(home, snapshot)
+    _point_to(output, run_id, hashlib.sha256(data).hexdigest())
+    if output.is_local:
+        shutil.rmtree(staging)
+    else:
+        FileSystems.delete([staging + "/"])
+    return manifest
+
+
+def latest(output: Output) -> tuple[str, dict[str, Any]] | None:
+    """The run id and manifest of the latest snapshot; None when nothing was published yet."""
+    try:
+        run_id = json.loads(_read(output.path(LATEST)))["run_id"]
+    except (OSError, BeamIOError):
+        return None
+    return run_id, json.loads(_read(posixpath.join(output.snapshot(run_id), "manifest.json")))
+
+
+def _move(sources: list[str], destinations: list[str]) -> None:
+    for folder in sorted({posixpath.dirname(path) for path in destinations}):
+        if "://" not in folder:
+            os.makedirs(folder, exist_ok=True)
+    if sources:
+        FileSystems.rename(sources, destinations)  # raises BeamIOError, with the reason for each file that is missing
+
+
+def _empty_files(staging: str, run_id: str, files: Sequence[PublishedFile]) -> Iterator[PublishedFile]:
+    present = {file.path.split("/")[0] for file in files}
+    for dataset, record_type in DATASETS.items():
+        if dataset not in present:
+            partition = "documents/lang=und" if dataset == "documents" else dataset
+            yield empty_file(staging, f"{partition}/{run_id}-empty.parquet", schema_of(record_type))
+
+
+def _point_to(output: Output, run_id: str, manifest_sha256: str) -> None:
+    pointer = json.dumps({"run_id": run_id, "manifest_sha256": manifest_sha256}).encode()
+    if not output.is_local:
+        _write(output.path(LATEST), pointer)
+        return
+    temporary = output.path(STAGING, LATEST)
+    with open(temporary, "wb") as stream:
+        stream.write(pointer)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, output.path(LATEST))
+    link = output.path(STAGING, "latest")
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(link)
+    os.symlink(posixpath.join(SNAPSHOTS, run_id), link)
+    os.replace(link, output.path("latest"))
+
+
+def _write(path: str, data: bytes) -> None:
+    with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+        stream.write(data)
+
+
+def _read(path: str) -> bytes:
+    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+        data: bytes = stream.read()
+    return data

@@ -1,0 +1,384 @@
+"""What holds of every run, whatever goes in: the account, the order, the commit, and what readers see."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import job, snapshots
+from schemas.parquet import DATASETS, schema_of
+from tests.pipeline.running import by_name, rows, run
+from transforms import publish
+
+SYLLABLES = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
+
+
+def prose(seed: int, words: int = 80) -> str:
+    choose = random.Random(seed)
+    return " ".join("".join(choose.choices(SYLLABLES, k=3)) for _ in range(words)).capitalize() + "."
+
+
+def corpus(folder: Path, files: int = 12) -> Path:
+    """Pages, lines and archives, some of them duplicates of one another, two of them broken."""
+    folder.mkdir()
+    for number in range(files):
+        (folder / f"text-{number:02}.txt").write_text(prose(number % (files - 3)), encoding="utf-8")
+    lines = [
+        json.dumps({"id": f"r{n}", "text": prose(100 + n % 6), "url": f"https://example.org/{n}"}) for n in range(9)
+    ]
+    (folder / "lines.jsonl.gz").write_bytes(gzip.compress("\n".join([*lines, "{broken"]).encode()))
+    (folder / "empty.txt").touch()
+    (folder / "noise.bin").write_bytes(random.Random(1).randbytes(500))
+    return folder
+
+
+# --- the account
+
+
+good = st.builds(lambda seed: ("txt", prose(seed).encode()), st.integers(0, 5))
+html = st.builds(lambda seed: ("html", f"<html><body><p>{prose(seed)}</p></body></html>".encode()), st.integers(0, 5))
+binary = st.builds(lambda data: ("bin", b"\x00\x01" + data), st.binary(max_size=50))
+arbitrary = st.builds(lambda data, kind: (kind, data), st.binary(max_size=80), st.sampled_from(["txt", "html", "csv"]))
+empty = st.just(("txt", b""))
+oversized = st.just(("txt", b"word " * 30_000))
+jsonl = st.builds(
+    lambda texts, broken: ("jsonl", "\n".join([json.dumps({"text": t}) for t in texts] + ["{"] * broken).encode()),
+    st.lists(st.text(max_size=30), max_size=5),
+    st.integers(0, 2),
+)
+entries = st.one_of(good, html, binary, arbitrary, empty, oversized, jsonl)
+truncated = st.builds(
+    lambda entry, cut: (f"{entry[0]}.gz", gzip.compress(entry[1])[:-cut]), entries, st.integers(1, 12)
+)
+
+
+@st.composite
+def archive(draw: st.DrawFn) -> tuple[str, bytes]:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as written:
+        for number, (kind, content) in enumerate(draw(st.lists(entries, max_size=4))):
+            written.writestr(f"{number}.{kind}", content)
+    return "zip", stream.getvalue()
+
+
+@settings(max_examples=12)
+@given(st.lists(st.one_of(entries, truncated, archive()), min_size=1, max_size=10))
+def test_records_read_are_documents_and_rejects_and_quarantined(files: list[tuple[str, bytes]]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, output = Path(name, "in"), Path(name, "out")
+        folder.mkdir()
+        for number, (kind, content) in enumerate(files):
+            (folder / f"{number}.{kind}").write_bytes(content)
+        result = run(folder, output=output, max_record_bytes=100_000)
+        published = {dataset: rows(output, dataset) for dataset in DATASETS}
+        ledger = ds.dataset(output / "latest/state/sources", format="parquet").to_table().to_pylist()
+    assert {row["source_uri"] for row in ledger} == {str(folder / f"{n}.{kind}") for n, (kind, _) in enumerate(files)}
+    for row in ledger:
+        written = {name: sum(r["source_uri"] == row["source_uri"] for r in found) for name, found in published.items()}
+        assert written == {name: row[name] for name in DATASETS}
+        assert row["records"] == sum(written.values()) > 0
+    assert result.manifest["records"] == sum(len(found) for found in published.values())
+    ids = [row["doc_id"] for found in published.values() for row in found]
+    assert len(set(ids)) == len(ids)
+
+
+def test_a_run_that_loses_a_row_fails_and_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = publish.rows_of_shard
+
+    def lossy(*arguments: Any) -> Iterator[Any]:
+        for dataset, partition, table in whole(*arguments):
+            yield dataset, partition, table.slice(1) if dataset == "documents" else table
+
+    run(corpus(tmp_path / "in"), output=tmp_path / "out")
+    before = (tmp_path / "out/latest.json").read_bytes()
+    monkeypatch.setattr(publish, "rows_of_shard", lossy)
+    with pytest.raises(job.JobError, match=r"the counts don't balance, nothing was published: .*records were read"):
+        run(tmp_path / "in", output=tmp_path / "out")
+    assert (tmp_path / "out/latest.json").read_bytes() == before
+    assert len(list((tmp_path / "out/snapshots").iterdir())) == 1
+
+
+def test_a_run_that_loses_a_file_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish._Ledger, "source_files", lambda self, tallies: [])
+    with pytest.raises(job.JobError, match="0 of 15 files were read"):
+        run(corpus(tmp_path / "in"), output=tmp_path / "out")
+
+
+# --- the order
+
+
+def test_the_same_rows_in_the_same_order_whatever_the_workers_and_the_order_of_names(tmp_path: Path) -> None:
+    folder = corpus(tmp_path / "in")
+    names = [str(path) for path in sorted(folder.iterdir())]
+    shuffled = random.Random(3).sample(names, len(names))
+    given_inputs: list[tuple[int, list[str | Path]]] = [
+        (1, [folder]),
+        (2, [*names]),
+        (4, [*shuffled]),
+        (2, [*shuffled, folder]),
+    ]
+    digests, published = set(), []
+    for number, (workers, inputs) in enumerate(given_inputs):
+        output = tmp_path / f"out{number}"
+        digests.add(run(*inputs, output=output, workers=workers).manifest["digest"])
+        published.append(
+            [
+                [{**row, "run_id": ""} for row in rows(output, dataset)]
+                for dataset in ("documents", "rejects", "quarantine")
+            ]
+        )
+    assert len(digests) == 1
+    assert all(found == published[0] for found in published)
+
+
+def test_many_splits_give_the_rows_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = corpus(tmp_path / "in")
+    run(folder, output=tmp_path / "one")
+    monkeypatch.setattr("pipeline.plan.SPLIT_FILES", 2)
+    monkeypatch.setattr("transforms.publish.GROUP_TEXT_BYTES", 1500)
+    run(folder, output=tmp_path / "many")
+    assert len(list((tmp_path / "many/latest/documents").rglob("*.parquet"))) > 2
+    for dataset in DATASETS:
+        one, many = (
+            sorted(
+                (row["doc_id"], row.get("kept_doc_id"), row.get("duplicate_count"))
+                for row in rows(tmp_path / o, dataset)
+            )
+            for o in ("one", "many")
+        )
+        assert one == many
+
+
+def test_the_digest_tells_a_changed_word(tmp_path: Path) -> None:
+    folder = corpus(tmp_path / "in")
+    first = run(folder, output=tmp_path / "a").manifest["digest"]
+    (folder / "text-03.txt").write_text(prose(3) + " Word.", encoding="utf-8")
+    assert run(folder, output=tmp_path / "b").manifest["digest"] != first
+
+
+# --- duplicates
+
+
+def test_every_duplicate_names_its_survivor(tmp_path: Path) -> None:
+    run(corpus(tmp_path / "in"), output=tmp_path / "out")
+    kept = {row["doc_id"]: row for row in rows(tmp_path / "out", "documents")}
+    losers = [row for row in rows(tmp_path / "out", "rejects") if row["reason"].endswith("_duplicate")]
+    assert len(losers) == 6
+    for row in losers:
+        assert row["text"] == kept[row["kept_doc_id"]]["text"]
+        assert (row["reason"], row["stage"], row["similarity"]) == ("exact_duplicate", "deduplicate", 1.0)
+    for doc_id, row in kept.items():
+        assert row["cluster_id"] == doc_id
+        assert row["duplicate_count"] == sum(loser["kept_doc_id"] == doc_id for loser in losers)
+
+
+def test_no_dedup_keeps_them_all(tmp_path: Path) -> None:
+    run(corpus(tmp_path / "in"), output=tmp_path / "out", dedup=False)
+    assert len(rows(tmp_path / "out", "documents")) == 12 + 9
+
+
+def test_other_languages_become_rejects(tmp_path: Path) -> None:
+    (tmp_path / "de.txt").write_text(
+        "Der Rat tagte am Montag und beschloss, die alte Brücke über den Fluss zu erneuern."
+    )
+    (tmp_path / "en.txt").write_text("The council met on Monday and decided to repair the old bridge over the river.")
+    run(tmp_path / "de.txt", tmp_path / "en.txt", output=tmp_path / "out", language=("en",))
+    assert list(by_name(tmp_path / "out", "documents")) == ["en.txt"]
+    (rejected,) = rows(tmp_path / "out", "rejects")
+    assert (rejected["reason"], rejected["language"]) == ("language_filtered", "de")
+
+
+# --- the commit
+
+
+def test_a_snapshot_is_what_its_manifest_says(tmp_path: Path) -> None:
+    result = run(corpus(tmp_path / "in"), output=tmp_path / "out")
+    snapshot = tmp_path / "out/snapshots" / result.run_id
+    assert snapshots.latest(snapshots.Output(str(tmp_path / "out"))) == (result.run_id, result.manifest)
+    assert (tmp_path / "out/latest").resolve() == snapshot
+    assert {path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*.parquet")} == {
+        file["path"] for file in result.manifest["files"]
+    }
+    for file in result.manifest["files"]:
+        path = snapshot / file["path"]
+        assert path.stat().st_size == file["bytes"]
+        assert pq.read_metadata(path).num_rows == file["rows"]
+        assert subprocess.check_output(["sha256sum", path], text=True).split()[0] == file["sha256"]
+        assert result.run_id in path.name
+
+
+def test_a_second_run_replaces_the_first_for_readers_only(tmp_path: Path) -> None:
+    folder = corpus(tmp_path / "in")
+    first = run(folder, output=tmp_path / "out")
+    (folder / "text-00.txt").unlink()
+    second = run(folder, output=tmp_path / "out")
+    assert (tmp_path / "out/latest").resolve().name == second.run_id
+    assert (tmp_path / "out/snapshots" / first.run_id / "manifest.json").exists()
+    assert not [path for path in (tmp_path / "out/_staging").iterdir() if path.is_dir()]
+
+
+def test_the_output_inside_the_input_is_not_read(tmp_path: Path) -> None:
+    folder = corpus(tmp_path / "in")
+    first = run(folder, output=folder / "out")
+    second = run(folder, output=folder / "out")
+    assert first.manifest["digest"] == second.manifest["digest"]
+
+
+def test_an_output_in_use_is_refused(tmp_path: Path) -> None:
+    folder = corpus(tmp_path / "in")
+    with (
+        snapshots.exclusive(snapshots.Output(str(tmp_path / "out"))),
+        pytest.raises(snapshots.BusyError, match=f"in use by process {os.getpid()}"),
+    ):
+        run(folder, output=tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def long_input(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("long") / "in"
+    folder.mkdir()
+    for number in range(300):
+        body = "".join(f"<p>{prose(number * 50 + part)}</p>" for part in range(40))
+        (folder / f"{number:03}.html").write_text(f"<html><body><article>{body}</article></body></html>")
+    return folder
+
+
+def test_killed_at_any_moment_nothing_half_written_shows_and_the_next_run_succeeds(
+    long_input: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "run",
+        str(long_input),
+        "--output",
+        str(output),
+        "--workers",
+        "2",
+        "--no-dedup",
+    ]
+    seen = []
+    for moment in ("plan.parquet", "shards/*/*", "files/*/*", "snapshot"):
+        process = subprocess.Popen(
+            command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 120
+        while process.poll() is None and not list((output / "_staging").glob(f"2*/{moment}")):
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        seen.append(process.returncode == -signal.SIGKILL and not (output / "latest.json").exists())
+        if (output / "latest.json").exists():  # the last moment is short: a run that was done before the kill is whole
+            assert len(rows(output, "documents")) == 300
+            shutil.rmtree(output)
+        assert (
+            not list(output.glob("snapshots/*/manifest.json")) or len(rows_of(next(output.glob("snapshots/*")))) == 300
+        )
+    assert sum(seen) >= 3
+    run(long_input, output=output, dedup=False)
+    assert len(rows(output, "documents")) == 300
+    assert not [path for path in (output / "_staging").iterdir() if path.is_dir()]
+
+
+def rows_of(snapshot: Path) -> list[Any]:
+    found: list[Any] = ds.dataset(snapshot / "documents", format="parquet").to_table().to_pylist()
+    return found
+
+
+# --- what readers see
+
+
+def query(sql: str) -> duckdb.DuckDBPyRelation:
+    relation = duckdb.sql(sql)
+    assert relation is not None
+    return relation
+
+
+@pytest.fixture(scope="module", params=["full", "nothing rejected", "nothing kept"])
+def snapshot(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("readers")
+    inputs = corpus(folder / "in")
+    if request.param != "full":
+        shutil.rmtree(inputs)
+        inputs.mkdir()
+        text = prose(1) if request.param == "nothing rejected" else ""
+        (inputs / "one.txt").write_text(text)
+    run(inputs, output=folder / "out")
+    return (folder / "out/latest").resolve()
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_each_data_set_is_read_alike_by_duckdb_polars_pandas_and_pyarrow(snapshot: Path, dataset: str) -> None:
+    expected = schema_of(DATASETS[dataset]).names
+    table = ds.dataset(snapshot / dataset, format="parquet").to_table()
+    assert table.schema.names == expected
+    ids = sorted(table["doc_id"].to_pylist())
+    relation = query(f"select * from read_parquet('{snapshot}/{dataset}/**/*.parquet', hive_partitioning=false)")
+    assert relation.columns == expected
+    assert sorted(row[0] for row in relation.select("doc_id").fetchall()) == ids
+    frame = pl.read_parquet(f"{snapshot}/{dataset}/**/*.parquet", hive_partitioning=False)
+    assert frame.columns == expected
+    assert sorted(frame["doc_id"].to_list()) == ids
+    assert sorted(pd.read_parquet(snapshot / dataset)["doc_id"]) == ids
+
+
+def test_the_folder_as_a_whole_and_one_language_alone(snapshot: Path) -> None:
+    everything = f"select count(*) from read_parquet('{snapshot}/*/**/*.parquet', union_by_name=true, filename=true)"
+    data_sets = "where filename not like '%/state/%'"
+    ((found,),) = query(f"{everything} {data_sets}").fetchall()
+    assert found == sum(ds.dataset(snapshot / name, format="parquet").count_rows() for name in DATASETS)
+    partitioned = ds.dataset(snapshot / "documents", format="parquet", partitioning="hive").to_table()
+    assert partitioned["lang"].to_pylist() == partitioned["language"].to_pylist()
+
+
+def test_the_columns_describe_themselves(snapshot: Path) -> None:
+    for dataset in DATASETS:
+        schema = ds.dataset(snapshot / dataset, format="parquet").schema
+        assert all(field.metadata[b"description"] == field.metadata[b"doc"] != b"" for field in schema)
+
+
+def test_files_are_compressed_indexed_checksummed_and_sorted(snapshot: Path) -> None:
+    for path in (snapshot / "documents").rglob("*.parquet"):
+        metadata = pq.read_metadata(path)
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            assert group.column(0).compression == "ZSTD"
+            assert group.column(0).has_offset_index
+            assert [column.column_index for column in group.sorting_columns] == [1]
+        pq.read_table(path, page_checksum_verification=True)
+
+
+def test_a_flipped_bit_is_found_by_the_page_checksum(tmp_path: Path) -> None:
+    run(corpus(tmp_path / "in"), output=tmp_path / "out")
+    path = next((tmp_path / "out/latest/documents").rglob("*.parquet"))
+    column = pq.read_metadata(path).row_group(0).column(0)
+    data = bytearray(path.read_bytes())
+    data[column.data_page_offset + column.total_compressed_size // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(OSError, match="checksum"):
+        pq.read_table(path, page_checksum_verification=True)
