@@ -96,6 +96,7 @@ def _run(inputs: tuple[str, ...], config: str | None, **given: Any) -> None:
     from pipeline import job, plan, report, snapshots
 
     try:
+        plan.use_file_systems(options.beam)
         files = plan.match_inputs(options.inputs, apart_from=options.output)
         if options.dry_run:
             report.print_formats(plan.formats_of(files))
@@ -144,8 +145,9 @@ def _explain(what: str, output: str | None) -> None:
     from pipeline import logs
 
     logs.configure("text")
-    from pipeline import explain
+    from pipeline import explain, plan
 
+    plan.use_file_systems(())
     explain.explain(what, output)
 
 

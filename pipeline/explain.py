@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -85,10 +84,13 @@ def _explain_record(record: RawRecord) -> None:
 
 def explain_row(prefix: str, root: str) -> None:
     """Print what was published of a record: its columns, what was cut from it, the document it duplicates beside it."""
-    snapshot = _latest_snapshot(root)
+    output = snapshots.Output(root)
+    latest = snapshots.latest(output)
+    if latest is None:
+        raise UsageError(f"nothing was published to {root!r} yet: run `millstream run` with this --output")
     if not prefix or set(prefix) - set(string.hexdigits):
         raise UsageError(f"{prefix!r} is no doc_id: it has hexadecimal digits only")
-    found = list(itertools.islice(_find(snapshot, prefix), 2))
+    found = list(itertools.islice(_find(output, latest, prefix), 2))
     if not found:
         raise UsageError(f"no row of {root!r} has a doc_id that begins with {prefix!r}")
     if len(found) > 1:
@@ -96,7 +98,7 @@ def explain_row(prefix: str, root: str) -> None:
     dataset, row = found[0]
     _print_row(dataset, {name: value for name, value in row.items() if name not in ("text", "removed")})
     if row.get("kept_doc_id"):
-        kept_dataset, kept = next(_find(snapshot, row["kept_doc_id"]))
+        kept_dataset, kept = next(_find(output, latest, row["kept_doc_id"]))
         _print_side_by_side(row, kept | {"dataset": kept_dataset})
         return
     for cut in row.get("removed") or ():
@@ -105,19 +107,14 @@ def explain_row(prefix: str, root: str) -> None:
         console.print(Text(row["text"]))
 
 
-def _latest_snapshot(root: str) -> str:
-    output = snapshots.Output(root)
-    found = snapshots.latest(output)
-    if found is None:
-        raise UsageError(f"nothing was published to {root!r} yet: run `millstream run` with this --output")
-    return output.snapshot(found[0])
-
-
-def _find(snapshot: str, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _find(
+    output: snapshots.Output, latest: tuple[str, dict[str, Any]], prefix: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    run_id, manifest = latest
     for dataset in DATASETS:
-        rows = ds.dataset(f"{snapshot}/{dataset}", format="parquet")
-        for batch in rows.to_batches(filter=pc.starts_with(pc.field("doc_id"), prefix.lower())):
-            yield from ((dataset, row) for row in batch.to_pylist())
+        for batch in snapshots.batches(output.snapshot(run_id), manifest, dataset):
+            found = batch.filter(pc.starts_with(batch["doc_id"], prefix.lower()))
+            yield from ((dataset, row) for row in found.to_pylist())
 
 
 def _print_side_by_side(rejected: dict[str, Any], kept: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.options import UsageError
 from transforms.formats.read import InputFile
@@ -24,6 +25,11 @@ SPLIT_FILES = 1000
 SNIFFED_BYTES = 4096
 
 _PLAN_SCHEMA = pa.schema([("uri", pa.string()), ("size", pa.int64()), ("modified_at", pa.timestamp("us", tz="UTC"))])
+
+
+def use_file_systems(beam_arguments: Sequence[str]) -> None:
+    """Let Beam's file systems know their options, such as `--s3_endpoint_url`, before the first look at a bucket."""
+    FileSystems.set_options(PipelineOptions(list(beam_arguments)))
 
 
 def match_inputs(inputs: Iterable[str], *, apart_from: str = "") -> list[InputFile]:
@@ -52,7 +58,8 @@ def _match(pattern: str) -> Iterator[InputFile]:
             return
     try:
         # An object store has no folders: a name without a match may be the beginning of others.
-        for candidate in (pattern, pattern.rstrip("/") + "/**"):
+        everything_below = pattern.rstrip("/") + "/**"
+        for candidate in (everything_below,) if pattern.endswith("/") else (pattern, everything_below):
             metadata = FileSystems.match([candidate])[0].metadata_list
             for entry in metadata:
                 modified = entry.last_updated_in_seconds

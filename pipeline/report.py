@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import json
 import logging
 import os
 import posixpath
@@ -13,11 +15,12 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.dataset as ds
 from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Column, Table
+from rich.table import Table
+from rich.text import Text
 
+from pipeline import snapshots
 from transforms.progress import SO_FAR
 
 if TYPE_CHECKING:
@@ -79,7 +82,7 @@ def print_result(result: Result) -> None:
     """What became of each file, what was decided and why, and where the Parquet is."""
     console.print(_files_table(result))
     if result.manifest["counts"]["documents"]:
-        console.print(_documents_table(result.snapshot))
+        _print_documents(result)
     for dataset in ("rejects", "quarantine"):
         for reason, rows in result.manifest["counts"][dataset].items():
             console.print(f"{dataset}: {rows} {reason}")
@@ -99,8 +102,8 @@ def _first_query(result: Result) -> str:
     folder = result.snapshot if "://" in root else posixpath.join(root, "latest")
     code = (
         "import pyarrow.dataset as ds; "
-        f"rows = ds.dataset({posixpath.join(folder, 'documents')!r}).to_table().to_pylist(); "
-        "[print(row['language'], row['word_count'], row['title'], sep='\\t') for row in rows]"
+        f"rows = ds.dataset({json.dumps(folder + '/documents')}).to_table().to_pylist(); "
+        '[print(row["language"], row["word_count"], row["title"], sep="\\t") for row in rows]'
     )
     python = os.path.relpath(sys.executable)
     return shlex.join([python if not python.startswith("..") else sys.executable, "-c", code])
@@ -108,7 +111,7 @@ def _first_query(result: Result) -> str:
 
 def _files_table(result: Result) -> Table:
     table = Table("file", "records", "documents", "rejects", "quarantined")
-    shown = _rows(posixpath.join(result.snapshot, "state/sources"), SHOWN_FILES)
+    shown = _rows(result, "state/sources", SHOWN_FILES)
     for row in shown:
         numbers = [row[name] for name in ("records", "documents", "rejects", "quarantine")]
         table.add_row(row["source_uri"], *map(str, numbers))
@@ -118,24 +121,22 @@ def _files_table(result: Result) -> Table:
     return table
 
 
-def _documents_table(snapshot: str) -> Table:
-    names = ("title", "author", "published", "site", "language", "words", "lines cut")
-    table = Table(*(Column(name, no_wrap=True, overflow="ellipsis") for name in names))
-    for row in _rows(posixpath.join(snapshot, "documents"), SHOWN_DOCUMENTS):
-        table.add_row(
-            row["title"],
-            ", ".join(row["authors"]),
-            str(row["published_date"] or ""),
-            row["site_name"],
-            row["language"],
-            str(row["word_count"]),
-            str(len(row["removed"])),
-        )
-    return table
+def _print_documents(result: Result) -> None:
+    for row in _rows(result, "documents", SHOWN_DOCUMENTS):
+        about = [*row["authors"], row["published_date"], row["site_name"]]
+        cut = len(row["removed"])
+        facts = f"{row['language']}, {row['word_count']} words, {cut} {'line' if cut == 1 else 'lines'} cut"
+        for line in (
+            Text(f"\n{row['title'] or row['text'].partition(chr(10))[0]}", "bold"),
+            Text(f"  {row['source_uri']}: {facts}"),
+            Text("  " + (", ".join(str(value) for value in about if value) or "no author, date or site")),
+        ):
+            console.print(line, no_wrap=True, overflow="ellipsis")
+    console.print()
 
 
-def _rows(folder: str, count: int) -> list[dict[str, Any]]:
-    if "://" in folder:
-        return []  # a look at a bucket costs requests and credentials; the command below the table does it
-    rows: list[dict[str, Any]] = ds.dataset(folder, format="parquet").head(count).to_pylist()
-    return rows
+def _rows(result: Result, folder: str, count: int) -> list[dict[str, Any]]:
+    """The first rows of a folder, in the order of the input."""
+    first = (batch.slice(0, count) for batch in snapshots.batches(result.snapshot, result.manifest, folder))
+    rows = [row for batch in itertools.islice(first, count) for row in batch.to_pylist()]
+    return sorted(rows, key=lambda row: row["source_uri"])[:count]

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+import pyarrow as pa
+import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
@@ -23,6 +25,8 @@ from transforms.parquet_sink import PublishedFile, empty_file
 LATEST = "latest.json"
 STAGING = "_staging"
 SNAPSHOTS = "snapshots"
+
+BATCH_ROWS = 1000
 
 
 class BusyError(Exception):
@@ -113,6 +117,15 @@ def latest(output: Output) -> tuple[str, dict[str, Any]] | None:
     except (OSError, BeamIOError):
         return None
     return run_id, json.loads(_read(posixpath.join(output.snapshot(run_id), "manifest.json")))
+
+
+def batches(snapshot: str, manifest: dict[str, Any], folder: str) -> Iterator[pa.RecordBatch]:
+    """The rows of one folder of a snapshot on any file system, a batch at a time, in the order of files and rows."""
+    for file in manifest["files"]:
+        if file["path"].startswith(f"{folder}/"):
+            path = posixpath.join(snapshot, file["path"])
+            with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+                yield from pq.ParquetFile(stream).iter_batches(BATCH_ROWS)
 
 
 def _move(sources: list[str], destinations: list[str]) -> None:
