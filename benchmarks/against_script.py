@@ -2,8 +2,8 @@
 
     python benchmarks/against_script.py PAGES_FOLDER [--pages 1000] [--repeats 3] [--workers 2]
 
-Runs both in turn on the same files, each in a fresh process, and prints the medians of wall and CPU seconds (children
-included), the peak of all processes' memory, and millstream's share of the script.
+Runs both in turn on the same files, each in a fresh process, and prints the medians of wall and CPU seconds, the peak
+memory of all processes together (proportional set size), and millstream's share of the script.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parents[1]
+SAMPLE_SECONDS = 0.1
 
 
-def script(paths: list[str], output: str, workers: int) -> None:
+def script(pages: Path, output: Path, workers: int) -> None:
     """The yardstick: clean every file in a pool, find duplicates in memory, write one Parquet file."""
     import numpy as np
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from schemas.parquet import to_table
@@ -39,15 +39,13 @@ def script(paths: list[str], output: str, workers: int) -> None:
     from transforms.text.fingerprint import SIGNATURE_BYTES, band_keys, exact_key
 
     with multiprocessing.get_context("fork").Pool(workers) as pool:
-        cleaned = [result for result in pool.imap(clean_file, paths, chunksize=4) if isinstance(result, Cleaned)]
-    keyed = [
-        (key, number)
-        for number, item in enumerate(cleaned)
-        for key in (
-            exact_key(item.fingerprint.exact),
-            *(band_keys(item.fingerprint.signature).tolist() if item.fingerprint.signature else ()),
-        )
-    ]
+        results = pool.imap(clean_file, sorted(map(str, pages.iterdir())), chunksize=4)
+        cleaned = [result for result in results if isinstance(result, Cleaned)]
+    keyed = []
+    for number, item in enumerate(cleaned):
+        keyed.append((exact_key(item.fingerprint.exact), number))
+        if item.fingerprint.signature:
+            keyed += [(key, number) for key in band_keys(item.fingerprint.signature).tolist()]
 
     def look_up(numbers: np.ndarray) -> Fingerprints:
         found = [cleaned[int(number)].fingerprint for number in numbers]
@@ -59,9 +57,8 @@ def script(paths: list[str], output: str, workers: int) -> None:
         )
 
     losers = set(resolve(candidate_pairs(np.array(keyed, KEYED)), look_up)["document"].tolist())
-    kept: list[Document] = [item.document for number, item in enumerate(cleaned) if number not in losers]
-    table: pa.Table = to_table(Document, kept)
-    pq.write_table(table, Path(output) / "documents.parquet", compression="zstd", compression_level=6)
+    kept = [item.document for number, item in enumerate(cleaned) if number not in losers]
+    pq.write_table(to_table(Document, kept), output / "documents.parquet", compression="zstd", compression_level=6)
 
 
 def clean_file(path: str) -> object:
@@ -78,83 +75,91 @@ def clean_file(path: str) -> object:
         return None
 
 
-def measure(command: list[str]) -> dict[str, float]:
-    """Wall and CPU seconds of a command and all its children, and the peak of their summed memory in MiB."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    started = time.monotonic()
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peak = [0.0]
-    cpu_of: dict[int, float] = {}
-    done = threading.Event()
+class Watch(threading.Thread):
+    """Samples the memory and the CPU time of a process and all below it until it ends."""
 
-    def watch() -> None:
-        while not done.wait(0.1):
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.peak_bytes = 0
+        self.cpu_seconds: dict[int, float] = {}
+        self._process = psutil.Process(pid)
+
+    def run(self) -> None:
+        """Sample."""
+        while self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE:
             total = 0
             try:
-                parent = psutil.Process(process.pid)
-                for each in [parent, *parent.children(recursive=True)]:
-                    try:
-                        total += each.memory_full_info().pss
-                        times = each.cpu_times()
-                        cpu_of[each.pid] = times.user + times.system
-                    except psutil.Error:
-                        continue
-            except psutil.Error:
-                break
-            peak[0] = max(peak[0], total / 2**20)
+                for each in [self._process, *self._process.children(recursive=True)]:
+                    times = each.cpu_times()
+                    self.cpu_seconds[each.pid] = times.user + times.system
+                    total += each.memory_full_info().pss
+            except psutil.Error:  # it ended between two looks
+                continue
+            self.peak_bytes = max(self.peak_bytes, total)
+            time.sleep(SAMPLE_SECONDS)
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    code = process.wait()
-    wall = time.monotonic() - started
-    done.set()
-    watcher.join()
-    if code:
+
+def measure(command: list[str]) -> dict[str, float]:
+    """Wall and CPU seconds of a command with all its children, and the peak of their summed memory in MiB."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
+    watch = Watch(process.pid)
+    watch.start()
+    if code := process.wait():
         raise SystemExit(f"{' '.join(command[:4])} ... ended with {code}")
+    wall = time.monotonic() - started
+    watch.join()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     reaped = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    # Workers of a fork server are nobody's reaped children: what was seen of them while they lived counts as well.
-    return {"wall": wall, "cpu": max(reaped, sum(cpu_of.values())), "peak_mib": peak[0]}
+    # The workers of a fork server are reaped by nobody who reports: what was seen while they lived counts as well.
+    return {"wall s": wall, "CPU s": max(reaped, sum(watch.cpu_seconds.values())), "peak MiB": watch.peak_bytes / 2**20}
+
+
+def environment() -> dict[str, str]:
+    """The environment with the project on Python's path."""
+    return os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def compare(pages: Path, output: Path, repeats: int, workers: int) -> dict[str, list[dict[str, float]]]:
+    """The measurements of both, taken in turn."""
+    commands = {
+        "millstream": [sys.executable, "-m", "pipeline", "run", str(pages), "--output", str(output)],
+        "script": [sys.executable, __file__, str(pages), "--script-into", str(output)],
+    }
+    runs: dict[str, list[dict[str, float]]] = {which: [] for which in commands}
+    for _ in range(repeats):
+        for which, command in commands.items():
+            shutil.rmtree(output, ignore_errors=True)
+            output.mkdir()
+            runs[which].append(measure([*command, "--workers", str(workers)]))
+    return runs
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder")
+    parser.add_argument("folder", type=Path)
     parser.add_argument("--pages", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--script-into", help=argparse.SUPPRESS)
+    parser.add_argument("--script-into", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.script_into:
-        script([str(path) for path in sorted(Path(given.folder).iterdir())], given.script_into, given.workers)
+        script(given.folder, given.script_into, given.workers)
         return
+    found = sorted(path for path in given.folder.rglob("*") if path.is_file())[: given.pages]
     with tempfile.TemporaryDirectory() as name:
-        pages, output = Path(name, "pages"), Path(name, "out")
+        pages = Path(name, "pages")
         pages.mkdir()
-        for number, path in enumerate(sorted(p for p in Path(given.folder).rglob("*") if p.is_file())[: given.pages]):
-            os.link(path, pages / f"{number:05}{''.join(path.suffixes[-2:])}") if path.stat().st_dev == os.stat(
-                name
-            ).st_dev else shutil.copy(path, pages / f"{number:05}{''.join(path.suffixes[-2:])}")
-        commands = {
-            "script": [sys.executable, __file__, str(pages), "--script-into", str(output)],
-            "millstream": [sys.executable, "-m", "pipeline", "run", str(pages), "--output", str(output)],
-        }
-        runs: dict[str, list[dict[str, float]]] = {which: [] for which in commands}
-        for _ in range(given.repeats):
-            for which, command in commands.items():
-                shutil.rmtree(output, ignore_errors=True)
-                output.mkdir()
-                runs[which].append(measure([*command, "--workers", str(given.workers)]))
-        medians = {
-            which: {key: statistics.median(run[key] for run in measured) for key in measured[0]}
-            for which, measured in runs.items()
-        }
-        print(f"{len(list(pages.iterdir()))} pages, {given.workers} workers, medians of {given.repeats}")
-        for key in ("wall", "cpu", "peak_mib"):
-            mill, plain = medians["millstream"][key], medians["script"][key]
-            print(f"{key:9} millstream {mill:8.1f}   script {plain:8.1f}   ratio {mill / plain:.2f}")
-        print(json.dumps(runs))
+        for number, path in enumerate(found):
+            shutil.copy(path, pages / f"{number:06}-{path.name}")
+        runs = compare(pages, Path(name, "out"), given.repeats, given.workers)
+    print(f"{len(found)} pages, {given.workers} workers, medians of {given.repeats} interleaved runs")
+    for quantity in runs["script"][0]:
+        mill, plain = (statistics.median(run[quantity] for run in runs[which]) for which in ("millstream", "script"))
+        print(f"{quantity:8}  millstream {mill:8.1f}  script {plain:8.1f}  ratio {mill / plain:.2f}")
+    print(json.dumps(runs))
 
 
 if __name__ == "__main__":
