@@ -11,11 +11,11 @@ RUN /opt/millstream/bin/pip install --no-cache-dir --no-deps --no-build-isolatio
 
 FROM python:3.13-slim
 # The output folder belongs to the user, so that a volume mounted there does too.
-RUN useradd --uid 1000 --create-home millstream && install --directory --owner 1000 --group 1000 /work/out
+RUN useradd --uid 1000 --create-home millstream && install --directory --owner 1000 --group 1000 /mill/out
 COPY --from=build /opt/millstream /opt/millstream
 ENV PATH=/opt/millstream/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 # Inputs are named relative to here, as on the host: a document has the same identity in both.
-WORKDIR /work
+WORKDIR /mill
 USER 1000:1000
 ENTRYPOINT ["millstream"]
 CMD ["--help"]

@@ -60,7 +60,7 @@ def test_ingest_is_closed_to_hostile_input(ingest: dict[str, Any]) -> None:
 
 def test_ingest_writes_to_its_output_alone(ingest: dict[str, Any]) -> None:
     mounts = {volume["target"]: volume.get("read_only", False) for volume in ingest["volumes"]}
-    assert mounts == {"/work/data": True, "/work/out": False}
+    assert mounts == {"/mill/data": True, "/mill/out": False}
 
 
 def test_ingest_runs_as_the_user_that_the_image_makes(ingest: dict[str, Any]) -> None:
