@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
+import os
+import signal
 import sys
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,10 @@ EXIT_FAILED, EXIT_USAGE, EXIT_QUARANTINE, EXIT_BUSY = 1, 2, 3, 75
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 wrong use, 3 too much quarantined, 75 output in use."""
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong use, 3 too much quarantined, 75 output in use.
+
+    A signal ends it with 128 and the number of the signal, as a shell counts.
+    """
     before, after = _split_at_dashes(sys.argv[1:] if arguments is None else arguments)
     try:
         code = commands.main(args=before, prog_name="millstream", obj=after, standalone_mode=False)
@@ -29,8 +36,6 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.ClickException, UsageError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         _fail(message, EXIT_USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted; nothing was published", EXIT_FAILED)
     sys.exit(code)
 
 
@@ -101,7 +106,7 @@ def _run(inputs: tuple[str, ...], config: str | None, **given: Any) -> None:
         if options.dry_run:
             report.print_formats(plan.formats_of(files))
             return
-        with report.progress(len(files), options.log_format):
+        with _stopped_by_signals(), report.progress(len(files), options.log_format):
             result = job.run(options, files)
     except (job.JobError, OSError) as error:
         logging.getLogger("millstream").debug("the run failed", exc_info=True)
@@ -112,6 +117,26 @@ def _run(inputs: tuple[str, ...], config: str | None, **given: Any) -> None:
     if result.quarantined_share > options.max_quarantine:
         share, limit = f"{result.quarantined_share:.1%}", f"{options.max_quarantine:.1%}"
         _fail(f"{share} of the records are quarantined, more than --max-quarantine {limit}", EXIT_QUARANTINE)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """End at once on Ctrl-C or a stop signal, as a crash would: nobody sees what is half done."""
+
+    def stop(number: int, _: object) -> typing.NoReturn:
+        show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+        os.write(
+            2,
+            f"{show_cursor}\nmillstream: stopped by {signal.Signals(number).name}; an unfinished run publishes nothing\n".encode(),
+        )
+        os._exit(128 + number)  # Beam would go on with the bundle, and wrap the interrupt in an error of its own
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _run_options(inputs: tuple[str, ...], config: str | None, given: dict[str, Any]) -> RunOptions:

@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import polars as pl
+import psutil
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
@@ -303,6 +304,28 @@ def test_killed_at_any_moment_nothing_half_written_shows_and_the_next_run_succee
     run(long_input, output=output, dedup=False)
     assert len(rows(output, "documents")) == 300
     assert not [path for path in (output / "_staging").iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_signal_ends_a_run_at_once_and_its_workers_with_it(
+    long_input: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    output = tmp_path / "out"
+    command = [sys.executable, "-m", "pipeline", "run", str(long_input), "--output", str(output), "--workers", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not list((output / "_staging").glob("2*/plan.parquet")):
+        time.sleep(0.01)
+    workers: list[psutil.Process] = []
+    while len(workers) < 3:  # the server and two workers
+        workers = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=10)
+    assert process.returncode == 128 + number
+    assert f"millstream: stopped by {number.name}; an unfinished run publishes nothing" in error
+    assert "Traceback" not in error
+    assert not (output / "latest.json").exists()
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert alive == []
 
 
 def rows_of(snapshot: Path) -> list[Any]:
