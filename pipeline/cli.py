@@ -125,10 +125,8 @@ def _stopped_by_signals() -> Iterator[None]:
 
     def stop(number: int, _: object) -> typing.NoReturn:
         show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-        os.write(
-            2,
-            f"{show_cursor}\nmillstream: stopped by {signal.Signals(number).name}; an unfinished run publishes nothing\n".encode(),
-        )
+        sentence = f"millstream: stopped by {signal.Signals(number).name}; an unfinished run publishes nothing"
+        os.write(2, f"{show_cursor}\n{sentence}\n".encode())
         os._exit(128 + number)  # Beam would go on with the bundle, and wrap the interrupt in an error of its own
 
     former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
