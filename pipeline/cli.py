@@ -88,8 +88,11 @@ def run_parameters() -> list[click.Parameter]:
         names = [_flag(field), *(["-o"] if field.name == "output" else [])]
         shown = f" [default: {field.default}]" if kind is not click.STRING else ""
         parameters.append(click.Option(names, default=None, help=field.metadata["help"] + shown, **typed))
-    parameters.append(click.Option(["--config"], type=click.Path(), help=f"{CONFIG_HELP} [default: {CONFIG_FILE}]"))
-    return parameters
+    return [*parameters, _config_option()]
+
+
+def _config_option() -> click.Option:
+    return click.Option(["--config"], type=click.Path(), help=f"{CONFIG_HELP} [default: {CONFIG_FILE}]")
 
 
 def _run(inputs: tuple[str, ...], config: str | None, **given: Any) -> None:
@@ -138,9 +141,7 @@ def _stopped_by_signals() -> Iterator[None]:
 
 
 def _run_options(inputs: tuple[str, ...], config: str | None, given: dict[str, Any]) -> RunOptions:
-    path = Path(config or CONFIG_FILE)
-    values = read_config(path) if config or path.exists() else {}
-    values |= {
+    values = _config(config) | {
         name: parse(name, value) if isinstance(value, str) else value
         for name, value in given.items()
         if value is not None
@@ -152,6 +153,11 @@ def _run_options(inputs: tuple[str, ...], config: str | None, given: dict[str, A
     return RunOptions(**values)
 
 
+def _config(config: str | None) -> dict[str, Any]:
+    path = Path(config or CONFIG_FILE)
+    return read_config(path) if config or path.exists() else {}
+
+
 def _fail(message: str, code: int) -> typing.NoReturn:
     click.echo(f"millstream: {message}", err=True)
     raise SystemExit(code)
@@ -160,18 +166,18 @@ def _fail(message: str, code: int) -> typing.NoReturn:
 commands.add_command(click.Command("run", callback=_run, params=run_parameters(), help=_run.__doc__))
 
 
-def _explain(what: str, output: str | None) -> None:
+def _explain(what: str, output: str | None, config: str | None) -> None:
     """Tell why: each line of a FILE with the rule that cut it, or what became of DOC_ID in --output.
 
-    A prefix of a doc_id will do as long as it names one row.
+    A prefix of a doc_id will do as long as it names one row. What follows -- goes to Beam.
     """
     from pipeline import logs
 
     logs.configure("text")
     from pipeline import explain, plan
 
-    plan.use_file_systems(())
-    explain.explain(what, output)
+    plan.use_file_systems(click.get_current_context().obj)
+    explain.explain(what, output, _config(config))
 
 
 commands.add_command(
@@ -181,6 +187,7 @@ commands.add_command(
         params=[
             click.Argument(["what"], metavar="FILE|DOC_ID"),
             click.Option(["--output", "-o"], help="Folder that a run published to; then DOC_ID names a row in it."),
+            _config_option(),
         ],
         help=_explain.__doc__,
     )

@@ -12,14 +12,15 @@ from typing import Any
 
 import pyarrow.compute as pc
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from pipeline import plan, snapshots
-from pipeline.options import UsageError
+from pipeline import job, plan, snapshots
+from pipeline.options import RunOptions, UsageError
+from pipeline.report import printable
 from schemas.parquet import DATASETS
 from schemas.records import Cleaned, Document, InputError, Quarantined, RawRecord, Rejection
-from transforms.formats.read import Columns, ReadLimits
+from transforms.formats.read import ReadLimits
 from transforms.read_files import read_file
 from transforms.text.boilerplate import judge_lines
 from transforms.text.clean import CleaningOptions, clean
@@ -28,38 +29,40 @@ from transforms.text.fingerprint import HASH_SPEC
 
 SHOWN_RECORDS = 10
 
-console = Console()
+console = Console(markup=False, highlight=False)
 
 
-def explain(what: str, output: str | None) -> None:
-    """Print the decisions on a file, or on the row of `output` whose doc_id begins with `what`."""
+def explain(what: str, output: str | None, config: dict[str, Any]) -> None:
+    """Print the decisions on a file, by the options in `config`, or on the row of `output` whose doc_id begins so."""
     if output:
         explain_row(what, output)
     elif os.path.isdir(what):
         raise UsageError(f"{what!r} is a folder: name one file")
     elif os.path.lexists(what):
-        explain_file(what)
+        explain_file(what, RunOptions(**config | {"inputs": (what,), "dry_run": True}))
     else:
         raise UsageError(f"{what!r} is no file here; to look up a doc_id, name the output with --output")
 
 
-def explain_file(path: str) -> None:
+def explain_file(path: str, options: RunOptions) -> None:
     """Print what a run would decide on the first records of a file, line by line."""
     (file,) = plan.match_inputs([path])
-    items = read_file(file, ReadLimits(), Columns())
+    items = read_file(file, ReadLimits(max_record_bytes=options.max_record_bytes), job.columns_of(options))
+    cleaning = CleaningOptions(languages=options.language, min_letters=options.min_letters)
+    console.print("Judged alone: a run also looks for duplicates.\n")
     for item in itertools.islice(items, SHOWN_RECORDS):
         if isinstance(item, RawRecord):
-            _explain_record(item)
+            _explain_record(item, cleaning)
         else:
             _print_row("quarantined" if isinstance(item, Quarantined) else "rejected", _fields(item))
     if next(items, None) is not None:
         console.print(f"... shown are the first {SHOWN_RECORDS} records of {path}", markup=False)
 
 
-def _explain_record(record: RawRecord) -> None:
+def _explain_record(record: RawRecord, options: CleaningOptions) -> None:
     try:
         extraction = extract(record)
-        result = clean(record, CleaningOptions())
+        result = clean(record, options)
     except InputError as error:
         reason = {"error_class": error.error_class, "error_message": str(error), "stage": error.stage}
         _print_row("quarantined", {"source_uri": record.source_uri, "member": record.member, **reason})
@@ -69,7 +72,7 @@ def _explain_record(record: RawRecord) -> None:
         if line.text.strip():
             style = "" if line.rule is None else "red"
             verdict = "keep" if line.rule is None else "cut"
-            table.add_row(str(line.number), verdict, Text(line.rule or ""), Text(line.text), style=style)
+            table.add_row(str(line.number), verdict, Text(line.rule or ""), Text(printable(line.text)), style=style)
     console.print(table)
     if isinstance(result, Cleaned):
         _print_row("document", _fields(result.document, without=("text", "removed")))
@@ -127,7 +130,7 @@ def _print_side_by_side(rejected: dict[str, Any], kept: dict[str, Any]) -> None:
 
 
 def _name(record: RawRecord) -> Text:
-    return Text(record.source_uri if record.member is None else f"{record.source_uri} > {record.member}")
+    return Text(printable(record.source_uri if record.member is None else f"{record.source_uri} > {record.member}"))
 
 
 def _fields(row: Document | Rejection | Quarantined, without: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -139,10 +142,10 @@ def _names(record_type: type) -> list[str]:
 
 
 def _print_row(title: str, row: dict[str, Any]) -> None:
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table("", Column(overflow="fold"), title=title, title_justify="left", show_header=False)
     for name, value in row.items():
         if value not in (None, (), [], ""):
-            table.add_row(name, Text(_shown(value)))
+            table.add_row(name, Text(printable(_shown(value))))
     console.print(table)
 
 

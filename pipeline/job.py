@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
 import importlib.metadata
+import io
 import json
 import logging
-import os
+import re
 import secrets
 from typing import Any
 
@@ -60,25 +62,33 @@ def run(options: RunOptions, files: list[InputFile]) -> Result:
     run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     with snapshots.exclusive(output):
         job = _job(options, output.staging(run_id), run_id, splits := plan.splits_of(files))
-        plan.write_plan(job.plan, splits)
-        log.info("run %s reads %d files in %d splits", run_id, len(files), len(splits))
-        summary = _run_graph(pipeline, job)
-        _require_balance(summary, len(files))
-        manifest = snapshots.commit(output, run_id, summary.files, _manifest(options, job, summary))
+        log.info("run %s, files to read: %d", run_id, len(files))
+        try:
+            plan.write_plan(job.plan, splits)
+            summary = _run_graph(pipeline, job)
+            _require_balance(summary, len(files))
+            manifest = snapshots.commit(output, run_id, summary.files, _manifest(options, job, summary))
+        finally:
+            snapshots.remove_staging(output, run_id)
     return Result(run_id, output.snapshot(run_id), manifest)
 
 
-def _job(options: RunOptions, staging: str, run_id: str, splits: list[list[InputFile]]) -> graph.Job:
+def columns_of(options: RunOptions) -> Columns:
+    """The columns that the options name."""
     columns = {name: getattr(options, f"{name}_column") for name in ("text", "url", "title", "id")}
+    return Columns(published=options.date_column, **columns)
+
+
+def _job(options: RunOptions, staging: str, run_id: str, splits: list[list[InputFile]]) -> graph.Job:
     return graph.Job(
         staging=staging,
         splits=len(splits),
         provenance=Provenance(run_id, importlib.metadata.version("millstream"), options.config_sha256()),
         read_limits=ReadLimits(max_record_bytes=options.max_record_bytes),
-        columns=Columns(published=options.date_column, **columns),
+        columns=columns_of(options),
         cleaning=CleaningOptions(languages=options.language, min_letters=options.min_letters),
         worker_limits=WorkerLimits(
-            workers=options.workers or os.cpu_count() or 1,
+            workers=options.workers,
             timeout_seconds=options.timeout_seconds,
             max_memory_bytes=options.max_memory_bytes,
         ),
@@ -87,7 +97,19 @@ def _job(options: RunOptions, staging: str, run_id: str, splits: list[list[Input
 
 
 def _pipeline(beam_arguments: tuple[str, ...]) -> beam.Pipeline:
-    options = PipelineOptions(list(beam_arguments))
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):  # argparse prints pages of usage before it exits
+            options = PipelineOptions(list(beam_arguments))
+            known = options.get_all_options()
+    except SystemExit as error:
+        raise UsageError(f"the options after -- are not Beam's: {said.getvalue().strip().splitlines()[-1]}") from error
+    for argument in beam_arguments:
+        name = argument.removeprefix("--").partition("=")[0].replace("-", "_")
+        if argument.startswith("--") and name not in known and f"use_{name.removeprefix('no_')}" not in known:
+            raise UsageError(
+                f"{argument!r} after -- is no option of Beam's: see the pipeline options of Beam's Python SDK"
+            )
     runner = options.view_as(StandardOptions).runner
     try:
         # Named outright: Beam's "DirectRunner" looks for another engine on the network, and changes to it silently.
@@ -102,18 +124,29 @@ def _run_graph(pipeline: beam.Pipeline, job: graph.Job) -> PublishedGroup:
         result = pipeline.run()
         state = result.wait_until_finish()
     except Exception as error:  # whatever an engine raises: the run has failed, and says so with all it knows
-        raise JobError(f"the run failed: {_last_line(error)}") from error
+        raise JobError(f"the run failed, nothing was published: {_sentence(error)}") from error
     if state not in (None, "DONE"):
-        raise JobError(f"the run ended as {state}")
+        raise JobError(f"the run ended as {state}, nothing was published")
     with FileSystems.open(job.summary, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
         summary = json.loads(stream.read())
     files = tuple(PublishedFile(**file) for file in summary.pop("files"))
     return PublishedGroup(files=files, **summary)
 
 
-def _last_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+def _sentence(error: Exception) -> str:
+    """The first line of an error that says something, without the label of the step that Beam adds, and its notes."""
+    said = re.sub(r" \[while running '.*'\]", "", str(error))
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return "; ".join([f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__, *_notes(error)])
+
+
+def _notes(error: BaseException | None) -> list[str]:
+    """What was noted on an error or on what caused it, such as the record that it was raised for."""
+    while error:
+        if notes := getattr(error, "__notes__", None):
+            return list(notes)
+        error = error.__cause__ or error.__context__
+    return []
 
 
 def _require_balance(summary: PublishedGroup, files: int) -> None:
@@ -135,6 +168,7 @@ def _manifest(options: RunOptions, job: graph.Job, summary: PublishedGroup) -> d
         "config_sha256": job.provenance.config_sha256,
         "hash_spec": HASH_SPEC,
         "inputs": list(options.inputs),
+        "configuration": options.decisive(),
         "files_read": summary.sources,
         "records": summary.records,
         "counts": summary.counts,

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
 
+class _CurrentStderr(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is now: while progress is shown, that is a stream which keeps off its line."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None: ...
+
+
 def configure(log_format: str) -> None:
     """Send millstream's lines to standard error; of the libraries', errors alone."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _CurrentStderr()
     if log_format == "json":
         handler.setFormatter(JsonFormatter("{asctime}{levelname}{name}{message}", style="{"))
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime as dt
+import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -17,6 +18,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipeline.options import UsageError
 from transforms.formats.read import InputFile
 from transforms.formats.sniff import sniff
+from transforms.read_files import open_file
 
 SPLIT_BYTES = 32 << 20
 SPLIT_FILES = 1000
@@ -36,55 +38,87 @@ def match_inputs(inputs: Iterable[str], *, apart_from: str = "") -> list[InputFi
     """The files that the inputs name, each once, in the order of their URIs; those below `apart_from` are left out.
 
     A folder stands for all files below it but hidden ones, as a shell's glob does; given by name, those are read too.
-    Raises `UsageError` for an input that names nothing.
+    Raises `UsageError` for an input that names nothing or can't be listed.
     """
+    own = _identity(apart_from) + "/" if apart_from else None
     found: dict[str, InputFile] = {}
-    own = os.path.join(os.path.abspath(apart_from), "") if apart_from and "://" not in apart_from else None
     for pattern in inputs:
-        files = [file for file in _match(pattern) if not (own and os.path.abspath(file.uri).startswith(own))]
-        if not files:
+        matched = {_identity(file.uri): file for file in _match(pattern)}
+        if not matched:
             raise UsageError(f"the input {pattern!r} names no file: check the path, and quote a glob")
-        found.update((file.uri, file) for file in files)
-    return [found[uri] for uri in sorted(found)]
+        for identity, file in matched.items():
+            if not (own and identity.startswith(own)):
+                found[identity] = min(file, found.get(identity, file), key=lambda each: each.uri)
+    return sorted(found.values(), key=lambda file: file.uri)
+
+
+def _identity(uri: str) -> str:
+    return uri.rstrip("/") if "://" in uri else os.path.abspath(uri)
 
 
 def _match(pattern: str) -> Iterator[InputFile]:
-    if "://" not in pattern:
-        if os.path.isdir(pattern):
-            yield from _walk(pattern)
-            return
-        if os.path.lexists(pattern):  # a name with glob characters in it is still a name
-            yield _local_file(pattern)
-            return
     try:
-        # An object store has no folders: a name without a match may be the beginning of others.
-        everything_below = pattern.rstrip("/") + "/**"
-        for candidate in (everything_below,) if pattern.endswith("/") else (pattern, everything_below):
-            metadata = FileSystems.match([candidate])[0].metadata_list
-            for entry in metadata:
-                modified = entry.last_updated_in_seconds
-                when = dt.datetime.fromtimestamp(modified, dt.UTC) if modified else None
-                yield InputFile(entry.path, entry.size_in_bytes, when)
-            if metadata:
-                return
-    except (BeamIOError, ValueError, ImportError) as error:
+        if "://" in pattern:
+            yield from _match_remote(pattern)
+        elif os.path.lexists(pattern):  # a name with glob characters in it is still a name
+            yield from _local(pattern)
+        else:  # by Python's glob: that of Beam finds nothing where the first folder is a wildcard
+            for path in glob.iglob(pattern, recursive=True):
+                yield from _local(path)
+    except (OSError, BeamIOError, ValueError, ImportError) as error:
         raise UsageError(f"the input {pattern!r} can't be listed: {error}") from error
 
 
+def _local(path: str) -> Iterable[InputFile]:
+    return _walk(path) if os.path.isdir(path) else [_local_file(path)]
+
+
+def _match_remote(pattern: str) -> Iterator[InputFile]:
+    # An object store has no folders: a name without a match may be the beginning of others.
+    everything_below = pattern.rstrip("/") + "/**"
+    for candidate in (everything_below,) if pattern.endswith("/") else (pattern, everything_below):
+        metadata = FileSystems.match([candidate])[0].metadata_list
+        for entry in metadata:
+            modified = entry.last_updated_in_seconds
+            when = dt.datetime.fromtimestamp(modified, dt.UTC) if modified else None
+            yield InputFile(entry.path, entry.size_in_bytes, when)
+        if metadata:
+            return
+
+
 def _walk(folder: str) -> Iterator[InputFile]:
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    def refuse(error: OSError) -> None:
+        raise error  # a folder that can't be listed holds files that would go missing without a word
+
+    seen = set()
+    for root, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        seen.add(os.path.realpath(root))
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(os.path.join(root, name)) not in seen
+        ]
         yield from (_local_file(os.path.join(root, name)) for name in names if not name.startswith("."))
 
 
 def _local_file(path: str) -> InputFile:
     # A name that is not UTF-8 can't stand in a row; escaped it names no file, and ends in quarantine under that name.
-    uri = os.path.normpath(path).encode("utf-8", "backslashreplace").decode()
+    uri = _spelled(path).encode("utf-8", "backslashreplace").decode()
     try:
         status = os.stat(path)
     except OSError:  # a broken link: whoever opens it will say so in a row
         return InputFile(uri, None, None)
     return InputFile(uri, status.st_size, dt.datetime.fromtimestamp(status.st_mtime, dt.UTC))
+
+
+def _spelled(path: str) -> str:
+    """A local path without "./" and doubled slashes; ".." stays, which behind a link leads elsewhere than it seems.
+
+    >>> _spelled("./raw//./a.txt"), _spelled("/raw/../a.txt")
+    ('raw/a.txt', '/raw/../a.txt')
+    """
+    root = "/" if path.startswith("/") else ""
+    return root + "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
 def splits_of(files: Sequence[InputFile]) -> list[list[InputFile]]:
@@ -116,7 +150,7 @@ def formats_of(files: Iterable[InputFile]) -> dict[str, tuple[int, int]]:
     sizes: collections.Counter[str] = collections.Counter()
     for file in files:
         try:
-            with FileSystems.open(file.uri, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+            with open_file(file.uri) as stream:
                 media_type = sniff(stream.read(SNIFFED_BYTES), file.uri)
         except (OSError, BeamIOError):
             media_type = "unreadable"

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import posixpath
+import re
 import shlex
 import sys
 import threading
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
@@ -32,7 +34,16 @@ SHOWN_FILES = 20
 SHOWN_DOCUMENTS = 5
 TERMINAL_SECONDS, LOG_SECONDS = 0.5, 30.0
 
-console = Console()
+console = Console(markup=False, highlight=False)  # what is shown comes from hostile files: it is text, never markup
+
+
+def printable(text: str) -> str:
+    r"""The text on one line, without control characters that a terminal would obey.
+
+    >>> printable("a\x1b[31mb")
+    'a\ufffd[31mb'
+    """
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "\ufffd", text)
 
 
 @contextlib.contextmanager
@@ -42,6 +53,7 @@ def progress(files: int, log_format: str) -> Iterator[None]:
     live = terminal.is_terminal and log_format == "text"
     done = threading.Event()
     began = time.monotonic()
+    SO_FAR.clear()
     status = terminal.status("starting") if live else contextlib.nullcontext()
 
     def show() -> None:
@@ -88,12 +100,12 @@ def print_result(result: Result) -> None:
             console.print(f"{dataset}: {rows} {reason}")
     counts = {dataset: sum(reasons.values()) for dataset, reasons in result.manifest["counts"].items()}
     console.print(
-        f"{result.manifest['records']} records = {counts['documents']} documents + {counts['rejects']} rejects "
-        f"+ {counts['quarantine']} quarantined"
+        f"Records {result.manifest['records']} = documents {counts['documents']} + rejects {counts['rejects']} "
+        f"+ quarantined {counts['quarantine']}"
     )
-    console.print(f"Digest  {result.manifest['digest']}", soft_wrap=True, highlight=False)
-    console.print(f"Parquet {result.snapshot}", soft_wrap=True, highlight=False)
-    console.print(f"Look at it: {_first_query(result)}", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"Digest  {result.manifest['digest']}", soft_wrap=True)
+    console.print(f"Parquet {result.snapshot}", soft_wrap=True)
+    console.print(f"Look at it: {_first_query(result)}", soft_wrap=True)
 
 
 def _first_query(result: Result) -> str:
@@ -111,14 +123,25 @@ def _first_query(result: Result) -> str:
 
 def _files_table(result: Result) -> Table:
     table = Table("file", "records", "documents", "rejects", "quarantined")
-    shown = _rows(result, "state/sources", SHOWN_FILES)
+    shown = _notable_files(result)
     for row in shown:
         numbers = [row[name] for name in ("records", "documents", "rejects", "quarantine")]
-        table.add_row(row["source_uri"], *map(str, numbers))
+        table.add_row(printable(row["source_uri"]), *map(str, numbers))
     more = result.manifest["files_read"] - len(shown)
     if more > 0:
         table.add_row(f"... and {more} more files", "", "", "", "")
     return table
+
+
+def _notable_files(result: Result) -> list[dict[str, Any]]:
+    """Files of which not all was kept, then the others, as many as are shown, in the order of the input."""
+    notable: list[dict[str, Any]] = []
+    for batch in snapshots.batches(result.snapshot, result.manifest, "state/sources"):
+        notable += batch.filter(pc.not_equal(batch["records"], batch["documents"])).to_pylist()
+        if len(notable) >= SHOWN_FILES:
+            break
+    others = [row for row in _rows(result, "state/sources", SHOWN_FILES) if row["records"] == row["documents"]]
+    return sorted((notable + others)[:SHOWN_FILES], key=lambda row: row["source_uri"])
 
 
 def _print_documents(result: Result) -> None:
@@ -127,9 +150,9 @@ def _print_documents(result: Result) -> None:
         cut = len(row["removed"])
         facts = f"{row['language']}, {row['word_count']} words, {cut} {'line' if cut == 1 else 'lines'} cut"
         for line in (
-            Text(f"\n{row['title'] or row['text'].partition(chr(10))[0]}", "bold"),
-            Text(f"  {row['source_uri']}: {facts}"),
-            Text("  " + (", ".join(str(value) for value in about if value) or "no author, date or site")),
+            Text("\n" + printable(row["title"] or row["text"].partition("\n")[0]), "bold"),
+            Text(f"  {printable(row['source_uri'])}: {facts}"),
+            Text("  " + (printable(", ".join(str(value) for value in about if value)) or "no author, date or site")),
         ):
             console.print(line, no_wrap=True, overflow="ellipsis")
     console.print()

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import posixpath
 import shutil
@@ -25,6 +26,8 @@ from transforms.parquet_sink import PublishedFile, empty_file
 LATEST = "latest.json"
 STAGING = "_staging"
 SNAPSHOTS = "snapshots"
+
+log = logging.getLogger("millstream")
 
 BATCH_ROWS = 1000
 
@@ -100,23 +103,34 @@ def commit(output: Output, run_id: str, files: Sequence[PublishedFile], manifest
     data = json.dumps(manifest, indent=2).encode()
     _write(posixpath.join(home, "manifest.json"), data)
     if output.is_local:
+        _flush(home)
         os.makedirs(output.path(SNAPSHOTS), exist_ok=True)
         os.rename(home, snapshot)
+        _flush_entry(output.path(SNAPSHOTS))
     _point_to(output, run_id, hashlib.sha256(data).hexdigest())
-    if output.is_local:
-        shutil.rmtree(staging)
-    else:
-        FileSystems.delete([staging + "/"])
     return manifest
 
 
-def latest(output: Output) -> tuple[str, dict[str, Any]] | None:
-    """The run id and manifest of the latest snapshot; None when nothing was published yet."""
+def remove_staging(output: Output, run_id: str) -> None:
+    """Remove what a run worked with; a rest that can't be removed is swept by the next run."""
+    if output.is_local:
+        shutil.rmtree(output.staging(run_id), ignore_errors=True)
+        return
     try:
-        run_id = json.loads(_read(output.path(LATEST)))["run_id"]
-    except (OSError, BeamIOError):
+        FileSystems.delete([output.staging(run_id) + "/"])
+    except BeamIOError as error:
+        log.warning("the staging folder %s is left, delete it: %s", output.staging(run_id), error)
+
+
+def latest(output: Output) -> tuple[str, dict[str, Any]] | None:
+    """The run id and manifest of the latest snapshot; None when nothing was published yet. Raises `OSError`."""
+    if not FileSystems.exists(output.path(LATEST)):
         return None
-    return run_id, json.loads(_read(posixpath.join(output.snapshot(run_id), "manifest.json")))
+    pointer = json.loads(_read(output.path(LATEST)))
+    manifest = _read(posixpath.join(output.snapshot(pointer["run_id"]), "manifest.json"))
+    if hashlib.sha256(manifest).hexdigest() != pointer["manifest_sha256"]:
+        raise OSError(f"the manifest of {pointer['run_id']} in {output.root!r} is not the one that was published")
+    return pointer["run_id"], json.loads(manifest)
 
 
 def batches(snapshot: str, manifest: dict[str, Any], folder: str) -> Iterator[pa.RecordBatch]:
@@ -130,10 +144,23 @@ def batches(snapshot: str, manifest: dict[str, Any], folder: str) -> Iterator[pa
 
 def _move(sources: list[str], destinations: list[str]) -> None:
     for folder in sorted({posixpath.dirname(path) for path in destinations}):
-        if "://" not in folder:
-            os.makedirs(folder, exist_ok=True)
+        if not FileSystems.exists(folder):  # on object stores there are none, and none to make
+            FileSystems.mkdirs(folder)
     if sources:
         FileSystems.rename(sources, destinations)  # raises BeamIOError, with the reason for each file that is missing
+
+
+def _flush(folder: str) -> None:
+    """Have the disk hold a folder and all below it: a pointer must not outlive a power cut that its files do not."""
+    for root, _, names in os.walk(folder):
+        for path in (*(posixpath.join(root, name) for name in names), root):
+            _flush_entry(path)
+
+
+def _flush_entry(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
 
 
 def _empty_files(staging: str, run_id: str, files: Sequence[PublishedFile]) -> Iterator[PublishedFile]:
@@ -155,11 +182,19 @@ def _point_to(output: Output, run_id: str, manifest_sha256: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(temporary, output.path(LATEST))
-    link = output.path(STAGING, "latest")
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(link)
-    os.symlink(posixpath.join(SNAPSHOTS, run_id), link)
-    os.replace(link, output.path("latest"))
+    _link_to(output, run_id)
+
+
+def _link_to(output: Output, run_id: str) -> None:
+    """`latest`, for people and globs. The pointer has decided already, so a link that can't be made fails nothing."""
+    link, temporary = output.path("latest"), output.path(STAGING, "latest")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(temporary)
+        os.symlink(posixpath.join(SNAPSHOTS, run_id), temporary)
+        os.replace(temporary, link)
+    except OSError as error:
+        log.warning("%s could not be made a link to the snapshot, %s says which it is: %s", link, LATEST, error)
 
 
 def _write(path: str, data: bytes) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import hashlib
+import re
 from typing import Any
 
 SCHEMA_VERSION = 1
@@ -165,6 +166,16 @@ class SourceFile:
     documents: int = column("Rows it has in documents.", default=0)
     rejects: int = column("Rows it has in rejects.", default=0)
     quarantine: int = column("Rows it has in quarantine.", default=0)
+
+
+def error_text(message: str) -> str:
+    r"""An error's message as `Quarantined` keeps it: on one line, without control characters, 1 KB at most.
+
+    >>> error_text("bad\x00 line\n")
+    'bad line'
+    """
+    plain = re.sub(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+", " ", message).strip()
+    return plain.encode()[:1024].decode(errors="ignore")
 
 
 ERROR_CLASSES = frozenset(

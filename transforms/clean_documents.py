@@ -56,7 +56,7 @@ class _CleanInWorkers(beam.DoFn):
         self._pool = CleaningPool(self._options, self._limits, self._step)
 
     def teardown(self) -> None:
-        self._pool.__exit__()
+        self._pool.close()
 
     def start_bundle(self) -> None:
         self._queue: collections.deque[_UnderWay] = collections.deque()

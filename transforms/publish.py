@@ -25,12 +25,10 @@ from transforms.deduplicate import ROW_VERDICT, SURVIVOR, Array
 from transforms.parquet_sink import ParquetSink, PublishedFile
 from transforms.read_files import FileTally
 from transforms.stage_text import StagedShard, staged_path
-from transforms.text.duplicates import KINDS
+from transforms.text.duplicates import EXACT_DUPLICATE, KINDS, THRESHOLD
 
 GROUP_TEXT_BYTES = 512 << 20
 """Staged text that goes into one group of files: zstd leaves a quarter to a third, for files of 128 MiB or more."""
-
-BATCH_ROWS = 1000
 
 _SOURCE_COLUMNS = [field.name for field in dataclasses.fields(Source)]
 
@@ -161,19 +159,26 @@ def _duplicates(documents: pa.Table, verdicts: Array) -> pa.Table:
     columns = {name: documents[name] for name in [*_SOURCE_COLUMNS, "language", "text", "run_id"]}
     columns["reason"] = [KINDS[kind] for kind in verdicts["kind"]]
     columns["stage"] = ["deduplicate"] * len(verdicts)
-    columns["detail"] = [None] * len(verdicts)
+    columns["detail"] = [_detail(kind, similarity) for kind, similarity in verdicts[["kind", "similarity"]].tolist()]
     columns["kept_doc_id"] = [survivor.decode() for survivor in verdicts["survivor"]]
     columns["similarity"] = verdicts["similarity"]
     schema = schema_of(Rejection)
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
+def _detail(kind: int, similarity: float) -> str:
+    if kind == EXACT_DUPLICATE:
+        return "the same words as the document that was kept"
+    return f"estimated similarity {similarity:.2f} with the document that was kept; {THRESHOLD} makes a near-duplicate"
+
+
 def _read(shard: StagedShard, name: str, rows: int) -> Iterator[pa.Table]:
     if rows:
         path = staged_path(shard.folder, name)
         with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
-            for batch in pq.ParquetFile(stream).iter_batches(BATCH_ROWS):
-                yield pa.Table.from_batches([batch])
+            file = pq.ParquetFile(stream)
+            for number in range(file.num_row_groups):  # bounded in bytes when they were staged, which batches are not
+                yield file.read_row_group(number)
 
 
 _REASON_COLUMN = {"documents": "language", "rejects": "reason", "quarantine": "error_class"}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import apache_beam as beam
 import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from schemas.records import Quarantined, RawRecord, Rejection, doc_id
+from schemas.records import Quarantined, RawRecord, Rejection, doc_id, error_text
 from transforms import progress
 from transforms.formats.read import Columns, InputFile, ReadLimits, read_records
 
@@ -62,12 +63,20 @@ def files_of_split(plan: str, split: int) -> list[InputFile]:
     return [InputFile(**row) for row in rows]
 
 
+def open_file(uri: str) -> BinaryIO:
+    """The bytes of a file as they are stored, on any file system; raises `OSError` or `BeamIOError`."""
+    if "://" not in uri and os.path.exists(uri) and not os.path.isfile(uri):
+        raise OSError(f"{uri} is no regular file")  # to open a pipe is to wait for whoever writes into it
+    # Beam would unpack by the name alone; what a file is shows in its first bytes.
+    stream: BinaryIO = FileSystems.open(uri, compression_type=CompressionTypes.UNCOMPRESSED)
+    return stream
+
+
 def read_file(file: InputFile, limits: ReadLimits, columns: Columns) -> Iterator[ReadItem]:
     """The items of one file on any file system; a file that can't be opened, or fails on the way, is quarantined."""
     number = 0
     try:
-        # Beam would unpack by the name alone; what a file is shows in its first bytes.
-        with FileSystems.open(file.uri, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+        with open_file(file.uri) as stream:
             for number, item in enumerate(read_records(stream, file, limits, columns), start=1):  # noqa: B007
                 yield item
     except (OSError, BeamIOError) as error:
@@ -82,7 +91,7 @@ def unreadable(file: InputFile, number: int, error: Exception) -> Quarantined:
         source_modified_at=file.modified_at,
         error_class="unreadable",
         error_type=type(error).__name__,
-        error_message=" ".join(str(error).split())[:1024],
+        error_message=error_text(str(error)),
         stage="read",
         retryable=True,
     )

@@ -113,9 +113,9 @@ class _ShardWriter:
         if isinstance(result, Cleaned):
             name, row = "documents", result.document
             self._fingerprints.append((row.doc_id, result.fingerprint))
-            size = len(row.text) + row.removed_chars
+            size = len(row.text.encode()) + row.removed_chars
         elif isinstance(result, Rejection):
-            name, row, size = "rejects", result, len(result.text or "")
+            name, row, size = "rejects", result, len((result.text or "").encode())
         else:
             name, row, size = "quarantine", result, 0
         progress.count(name)

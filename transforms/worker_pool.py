@@ -1,7 +1,8 @@
 """A pool of worker processes that can be killed: a record that hangs, crashes or eats memory costs itself alone.
 
 The workers start from a clean server process that has imported the cleaning code once: they share no thread or lock
-with the pipeline's process, and one that was killed is replaced in milliseconds. They never import Beam.
+with the pipeline's process, and one that was killed is replaced in milliseconds. They import Beam only where the main
+module does, as that of an engine's worker: multiprocessing imports it again.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import os
-import re
 import resource
 import signal
 from collections.abc import Callable
@@ -19,12 +19,17 @@ from typing import Any, Self
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from schemas.records import Cleaned, InputError, Quarantined, RawRecord, Rejection
+from schemas.records import Cleaned, InputError, Quarantined, RawRecord, Rejection, error_text
 from transforms.text.clean import CleaningOptions, clean, source_columns
+
+TASKS_OF_A_WORKER = 2000
+"""Records after which a worker is replaced, which takes milliseconds: what a library leaks does not add up."""
+
+ORPHAN_SECONDS = 5.0
+"""A worker whose parent was killed ends itself this long after its time limit."""
 
 EXIT_OUT_OF_MEMORY = 77  # a worker's farewell: after a MemoryError nothing in it can be relied on, a reply least of all
 RAW_PREFIX_BYTES = 256
-MESSAGE_BYTES = 1024
 
 Result = Cleaned | Rejection | Quarantined
 Step = Callable[[RawRecord, CleaningOptions], Cleaned | Rejection]
@@ -34,12 +39,14 @@ Step = Callable[[RawRecord, CleaningOptions], Cleaned | Rejection]
 class WorkerLimits:
     """What one record may cost."""
 
-    workers: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    workers: int = 0  # processes; 0 is one for each core of the machine they run on
     timeout_seconds: float = 10.0
     max_memory_bytes: int = 1 << 30  # of address space, beyond what the worker holds when the record arrives
 
     def __post_init__(self) -> None:
-        for name in ("workers", "timeout_seconds", "max_memory_bytes"):
+        if self.workers < 0:
+            raise ValueError(f"workers is {self.workers}; it must be at least 0")
+        for name in ("timeout_seconds", "max_memory_bytes"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
 
@@ -54,38 +61,44 @@ class CleaningPool:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["transforms.text.clean"])
         self._options, self._limits, self._step = options, limits, step
-        self._pool = ProcessPool(max_workers=limits.workers, context=context, initializer=_ignore_interrupts)
+        self._pool = ProcessPool(
+            max_workers=limits.workers or os.cpu_count() or 1,
+            max_tasks=TASKS_OF_A_WORKER,
+            context=context,
+            initializer=_ignore_interrupts,
+        )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers, whatever they are at."""
         self._pool.stop()
         self._pool.join()
 
     def submit(self, record: RawRecord) -> ProcessFuture[Result]:
         """A future of what becomes of the record; `outcome` reads it."""
-        return self._pool.schedule(
-            _clean_in_worker,
-            args=(self._step, record, self._options, self._limits.max_memory_bytes),
-            timeout=self._limits.timeout_seconds,
-        )
+        arguments = (self._step, record, self._options, self._limits)
+        return self._pool.schedule(_clean_in_worker, args=arguments, timeout=self._limits.timeout_seconds)
 
     def outcome(self, record: RawRecord, future: ProcessFuture[Result]) -> Result:
-        """What became of the record, waiting for it; a bug in the cleaning code is raised."""
+        """What became of the record, waiting for it; a bug in the cleaning code is raised, and names the record."""
         try:
             return future.result()
         except TaskTimeout:
-            return quarantine(
-                record, "timeout", "TimeoutError", f"not done after {self._limits.timeout_seconds:g} s", "clean"
-            )
+            message = f"not done after {self._limits.timeout_seconds:g} s"
+            return quarantine(record, "timeout", "TimeoutError", message, "clean")
         except ProcessExpired as expired:
             if expired.exitcode == EXIT_OUT_OF_MEMORY:
                 message = f"needs more than {self._limits.max_memory_bytes} bytes of memory"
                 return quarantine(record, "memory", "MemoryError", message, "clean")
-            return quarantine(
-                record, "crash", _death(expired.exitcode), "the worker process died on this record", "clean"
-            )
+            return quarantine(record, "crash", _death(expired.exitcode), "the worker process died on it", "clean")
+        except Exception as error:
+            error.add_note(f"the record is number {record.number} of {record.source_uri}")
+            raise
 
 
 def _ignore_interrupts() -> None:
@@ -94,14 +107,18 @@ def _ignore_interrupts() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is expected here, its core file is of no use
 
 
-def _clean_in_worker(step: Step, record: RawRecord, options: CleaningOptions, max_memory_bytes: int) -> Result:
-    _limit_memory(max_memory_bytes)
+def _clean_in_worker(step: Step, record: RawRecord, options: CleaningOptions, limits: WorkerLimits) -> Result:
+    _limit_memory(limits.max_memory_bytes)
+    # The time limit is kept by the parent; the alarm is for a worker that has none any more.
+    signal.setitimer(signal.ITIMER_REAL, limits.timeout_seconds + ORPHAN_SECONDS)
     try:
         return step(record, options)
     except InputError as error:
         return quarantine(record, error.error_class, type(error.__cause__ or error).__name__, str(error), error.stage)
     except MemoryError:
         os._exit(EXIT_OUT_OF_MEMORY)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _limit_memory(max_memory_bytes: int) -> None:
@@ -127,15 +144,14 @@ def _death(exitcode: int | None) -> str:
 
 def quarantine(record: RawRecord, error_class: str, error_type: str, message: str, stage: str) -> Quarantined:
     """The quarantine row of a record that failed; the message cut to 1 KB, without control characters."""
-    message = re.sub(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+", " ", message)
     source: dict[str, Any] = source_columns(record)
     return Quarantined(
         error_class=error_class,
         error_type=error_type,
-        error_message=message.encode()[:MESSAGE_BYTES].decode(errors="ignore"),
+        error_message=error_text(message),
         stage=stage,
-        # A machine under load may be to blame for the first two; the same bytes parse no better tomorrow.
-        retryable=error_class in ("timeout", "memory"),
+        # A machine under load may be to blame for these; the same bytes parse no better tomorrow.
+        retryable=error_class in ("timeout", "memory") or error_type == "SIGKILL",
         raw_prefix=record.content[:RAW_PREFIX_BYTES],
         **source,
     )

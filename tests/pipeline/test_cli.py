@@ -33,7 +33,7 @@ def test_a_run_says_what_became_of_each_file_and_where_the_parquet_is(capsys: py
     Path("empty.html").touch()
     assert call("run", "in.txt", "empty.html", "--output", "out", "--workers", "1") == 0
     out = capsys.readouterr().out
-    assert "2 records = 1 documents + 1 rejects + 0 quarantined" in out
+    assert "Records 2 = documents 1 + rejects 1 + quarantined 0" in out
     assert "rejects: 1 empty" in out
     assert "Digest" in out
     command = next(line for line in out.splitlines() if line.startswith("Look at it: "))
@@ -55,10 +55,16 @@ def test_a_run_says_what_became_of_each_file_and_where_the_parquet_is(capsys: py
         (["run", "in.txt", "--output", "out", "--workers", "two"], "'two' is not a valid integer"),
         (["run", "in.txt", "--output", "out", "--timeout-seconds", "0"], "timeout-seconds is 0: it must be above 0"),
         (["run", "in.txt", "--output", "out", "--max-quarantine", "5"], "max-quarantine is 5: it must be a share"),
-        (["run", "in.txt", "--output", "out", "--language", "English"], "language 'English' is not a code"),
+        (["run", "in.txt", "--output", "out", "--language", "English"], "language 'English' is no code"),
+        (["run", "in.txt", "--output", "out", "--language", "EN"], "did you mean en?"),
         (["run", "in.txt", "--output", "out", "--log-format", "xml"], "log-format is 'xml': it must be text or json"),
         (["run", "in.txt", "--output", "out", "--config", "no.toml"], "the configuration 'no.toml' can't be read"),
         (["run", "in.txt", "--output", "out", "--", "--runner=NoSuchRunner"], "NoSuchRunner"),
+        (
+            ["run", "in.txt", "--output", "out", "--", "--runer=FlinkRunner"],
+            "'--runer=FlinkRunner' after -- is no option",
+        ),
+        (["run", "in.txt", "--output", "out", "--", "--direct_num_workers=x"], "argument --direct_num_workers"),
         (["explain", "missing.html"], "'missing.html' is no file here"),
         (["explain", "."], "'.' is a folder: name one file"),
         (["explain", "abc", "--output", "nowhere"], "nothing was published to 'nowhere' yet"),
@@ -99,6 +105,21 @@ def test_the_command_line_wins_over_the_configuration() -> None:
     assert [row["reason"] for row in rows(Path("from-toml"), "rejects")] == ["too_short"]
     assert call("run", "--output", "from-line", "--min-letters", "5") == 0
     assert len(rows(Path("from-line"), "documents")) == 1
+
+
+def test_a_list_in_the_configuration_may_be_one_text_with_commas() -> None:
+    Path("millstream.toml").write_text('inputs = ["in.txt"]\noutput = "out"\nlanguage = "en, sq"\nworkers = 1\n')
+    assert call("run") == 0
+    assert len(rows(Path("out"), "documents")) == 1
+
+
+def test_names_from_outside_are_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("[/red]").mkdir(parents=True)
+    Path("[/red]/[bold]\x1b[31m.txt").write_text(TEXT)
+    assert call("run", "[/red]", "--output", "out", "--workers", "1") == 0
+    out = capsys.readouterr().out
+    assert "[/red]/[bold]" in out
+    assert "\x1b" not in out
 
 
 def test_a_dry_run_lists_formats_and_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,6 +172,15 @@ def test_explain_tells_the_rule_of_every_cut_line(capsys: pytest.CaptureFixture[
     assert "comments" in out
     assert "language_candidates" in out
     assert "signature" in out
+
+
+def test_explain_goes_by_the_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("lines.jsonl").write_text(json.dumps({"told": TEXT, "text": "not this"}))
+    Path("millstream.toml").write_text('text-column = "told"\nlanguage = ["de"]\n')
+    assert call("explain", "lines.jsonl") == 0
+    out = capsys.readouterr().out
+    assert "not this" not in out
+    assert "language_filtered" in out
 
 
 def test_explain_tells_why_a_file_is_quarantined(capsys: pytest.CaptureFixture[str]) -> None:

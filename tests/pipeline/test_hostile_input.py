@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import json
+import os
 import random
 import tarfile
 import zipfile
@@ -94,8 +95,10 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "nul.txt": b"The ferry\x00 to the islands\x00 leaves at nine in the morning from the northern harbour.",
     }
     write(folder / "in", GOOD | extra | {name: content for name, (content, _) in HOSTILE.items()})
+    os.mkfifo(folder / "in/pipe.txt")
+    (folder / "in/broken-link.txt").symlink_to("nowhere")
     result = run(folder / "in", output=folder / "out", max_record_bytes=3 << 20, timeout_seconds=3.0)
-    assert result.manifest["files_read"] == len(GOOD) + len(extra) + len(HOSTILE)
+    assert result.manifest["files_read"] == len(GOOD) + len(extra) + len(HOSTILE) + 2
     return folder / "out"
 
 
@@ -109,6 +112,12 @@ def test_each_ends_in_one_row_that_says_why(output: Path, name: str) -> None:
         if Path(row["source_uri"]).name == name
     ]
     assert found == [reason]
+
+
+@pytest.mark.parametrize("name", ["pipe.txt", "broken-link.txt"])
+def test_what_can_not_be_opened_is_unreadable_and_worth_another_try(output: Path, name: str) -> None:
+    row = by_name(output, "quarantine")[name]
+    assert (row["error_class"], row["stage"], row["retryable"]) == ("unreadable", "read", True)
 
 
 @pytest.mark.parametrize("name", GOOD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[Any]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for every request
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -61,6 +63,13 @@ def test_from_bucket_to_bucket(bucket: Any, capsys: pytest.CaptureFixture[str]) 
         main(["explain", batch["doc_id"][0].as_py(), "--output", "s3://mill/out"])
     assert not stopped.value.code
     assert re.search(r"cut line \d+ by end_mark", capsys.readouterr().out)
+
+
+def test_an_output_below_the_input_is_not_read(bucket: Any) -> None:
+    bucket.put_object(Key="all/out/latest.json", Body=b"{}")
+    bucket.put_object(Key="all/page.txt", Body=b"text")
+    (file,) = plan.match_inputs(["s3://mill/all/"], apart_from="s3://mill/all/out/")
+    assert file.uri == "s3://mill/all/page.txt"
 
 
 def test_a_bucket_that_is_not_there_is_said_in_one_sentence(bucket: Any) -> None:

@@ -247,6 +247,29 @@ def test_the_output_inside_the_input_is_not_read(tmp_path: Path) -> None:
     assert first.manifest["digest"] == second.manifest["digest"]
 
 
+def test_a_folder_in_the_place_of_the_link_fails_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "out/latest").mkdir(parents=True)
+    (tmp_path / "out/latest/kept.txt").touch()
+    result = run(corpus(tmp_path / "in"), output=tmp_path / "out")
+    assert snapshots.latest(snapshots.Output(str(tmp_path / "out"))) == (result.run_id, result.manifest)
+    assert "latest could not be made a link" in caplog.text
+
+
+def test_a_manifest_that_was_changed_is_told(tmp_path: Path) -> None:
+    result = run(corpus(tmp_path / "in"), output=tmp_path / "out")
+    with (tmp_path / "out/snapshots" / result.run_id / "manifest.json").open("a") as manifest:
+        manifest.write(" ")
+    with pytest.raises(OSError, match="is not the one that was published"):
+        snapshots.latest(snapshots.Output(str(tmp_path / "out")))
+
+
+def test_a_failed_run_leaves_no_staging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish._Ledger, "source_files", lambda self, tallies: [])
+    with pytest.raises(job.JobError):
+        run(corpus(tmp_path / "in"), output=tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out/_staging").iterdir()} <= {"lock", "owner"}
+
+
 def test_an_output_in_use_is_refused(tmp_path: Path) -> None:
     folder = corpus(tmp_path / "in")
     with (

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import psutil
 import pytest
 
 from schemas.records import Cleaned, Quarantined, RawRecord, Rejection
 from tests.hostile import misbehave
 from transforms.text.clean import CleaningOptions
-from transforms.worker_pool import CleaningPool, Result, WorkerLimits
+from transforms.worker_pool import ORPHAN_SECONDS, CleaningPool, Result, WorkerLimits
 
 LIMITS = WorkerLimits(workers=2, timeout_seconds=2, max_memory_bytes=200 << 20)
 PROSE = b"The council met on Monday and agreed to repair the old bridge over the river before the winter comes."
@@ -59,13 +63,37 @@ def test_memory_is_counted_from_what_earlier_records_left() -> None:
     assert [type(result) for result in results] == [Cleaned] * 5
 
 
+def test_a_worker_that_hangs_ends_soon_after_its_parent_was_killed() -> None:
+    code = """
+from schemas.records import RawRecord
+from tests.hostile import misbehave
+from transforms.text.clean import CleaningOptions
+from transforms.worker_pool import CleaningPool, WorkerLimits
+pool = CleaningPool(CleaningOptions(), WorkerLimits(workers=1, timeout_seconds=1), misbehave)
+ready = RawRecord("ready.txt", 1, b"", "text/plain")
+pool.outcome(ready, pool.submit(ready))
+pool.submit(RawRecord("hang.txt", 1, b"HANG", "text/plain"))
+print("hanging", flush=True)
+input()
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "hanging\n"
+    workers = psutil.Process(parent.pid).children(recursive=True)
+    assert len(workers) >= 2
+    parent.kill()
+    parent.communicate()
+    _, alive = psutil.wait_procs(workers, timeout=1 + ORPHAN_SECONDS + 10)
+    assert alive == []
+
+
 def test_an_empty_record_is_rejected_with_its_source() -> None:
     (result,) = outcomes(b" \n\t ")
     assert isinstance(result, Rejection)
     assert (result.reason, result.stage, result.source_uri, result.source_length) == ("empty", "decode", "0.txt", 4)
 
 
-@pytest.mark.parametrize("name", ["workers", "timeout_seconds", "max_memory_bytes"])
+@pytest.mark.parametrize("name", ["timeout_seconds", "max_memory_bytes"])
 def test_impossible_limits_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is 0"):
         WorkerLimits(**{"workers": 1, name: 0})

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from schemas.records import InputError, Quarantined, RawRecord, Rejection, doc_id
+from schemas.records import InputError, Quarantined, RawRecord, Rejection, doc_id, error_text
 from transforms.formats import sniff
 from transforms.formats.archives import Member, tar_members, zip_media_type, zip_members
 from transforms.formats.delimited import read_delimited
@@ -27,7 +27,6 @@ TABLE_TYPES = frozenset({sniff.JSON, sniff.JSON_LINES, sniff.CSV, sniff.TSV})
 COMPRESSED_TYPES = frozenset({"application/gzip", "application/x-bzip2", "application/x-xz", "application/zstd"})
 CONTAINER_TYPES = COMPRESSED_TYPES | {sniff.ZIP, sniff.TAR}
 _COMPRESSED_SUFFIX = re.compile(r"\.(?:gz|bz2|xz|zst|zstd)\Z", re.IGNORECASE)
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 def read_records(
@@ -181,7 +180,7 @@ def _numbered(file: InputFile, number: int, path: str | None, item: Item) -> Raw
         **source,
         error_class=item.error.error_class,
         error_type=type(item.error.__cause__ or item.error).__name__,
-        error_message=_message(item.error),
+        error_message=error_text(str(item.error)),
         stage=item.error.stage,
         retryable=item.error.retryable,
         raw_prefix=item.prefix[:256] or None,
@@ -215,8 +214,3 @@ def _member(path: str | None, item: Item, number: int) -> str | None:
 def _storable(text: str | None) -> str | None:
     """The text with U+FFFD in the place of lone surrogates, which no encoder of Unicode takes."""
     return None if text is None else text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-
-
-def _message(error: InputError) -> str:
-    message = _CONTROLS.sub(" ", str(error)).encode("utf-8", "replace")[:1024]
-    return message.decode("utf-8", "ignore")
