@@ -15,13 +15,12 @@ import secrets
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline import graph, plan, snapshots
 from pipeline.options import RunOptions, UsageError
+from transforms.files import open_file
 from transforms.formats.read import Columns, InputFile, ReadLimits
 from transforms.parquet_sink import PublishedFile
 from transforms.publish import PublishedGroup
@@ -127,7 +126,7 @@ def _run_graph(pipeline: beam.Pipeline, job: graph.Job) -> PublishedGroup:
         raise JobError(f"the run failed, nothing was published: {_sentence(error)}") from error
     if state not in (None, "DONE"):
         raise JobError(f"the run ended as {state}, nothing was published")
-    with FileSystems.open(job.summary, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+    with open_file(job.summary) as stream:
         summary = json.loads(stream.read())
     files = tuple(PublishedFile(**file) for file in summary.pop("files"))
     return PublishedGroup(files=files, **summary)

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.options import UsageError
+from transforms.files import create_file, open_file
 from transforms.formats.read import InputFile
 from transforms.formats.sniff import sniff
-from transforms.read_files import open_file
 
 SPLIT_BYTES = 32 << 20
 SPLIT_FILES = 1000
@@ -137,7 +137,7 @@ def splits_of(files: Sequence[InputFile]) -> list[list[InputFile]]:
 def write_plan(path: str, splits: Sequence[Sequence[InputFile]]) -> None:
     """One Parquet file with a row group a split, so that a graph carries numbers and not a million paths."""
     with (
-        FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream,
+        create_file(path) as stream,
         pq.ParquetWriter(stream, _PLAN_SCHEMA) as writer,
     ):
         for split in splits:

@@ -17,10 +17,11 @@ from typing import Any
 import filelock
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from schemas.parquet import DATASETS, schema_of
+from transforms.files import create_file, open_file
 from transforms.parquet_sink import PublishedFile, empty_file
 
 LATEST = "latest.json"
@@ -138,7 +139,7 @@ def batches(snapshot: str, manifest: dict[str, Any], folder: str) -> Iterator[pa
     for file in manifest["files"]:
         if file["path"].startswith(f"{folder}/"):
             path = posixpath.join(snapshot, file["path"])
-            with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+            with open_file(path) as stream:
                 yield from pq.ParquetFile(stream).iter_batches(BATCH_ROWS)
 
 
@@ -198,11 +199,11 @@ def _link_to(output: Output, run_id: str) -> None:
 
 
 def _write(path: str, data: bytes) -> None:
-    with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+    with create_file(path) as stream:
         stream.write(data)
 
 
 def _read(path: str) -> bytes:
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+    with open_file(path) as stream:
         data: bytes = stream.read()
     return data

@@ -1,20 +1,28 @@
-"""Deduplicate: which staged documents are duplicates of which. Only keys are shuffled, packed into arrays."""
+"""Deduplicate: which staged documents are duplicates of which.
+
+Keys are sorted into partitions in files beside the shards, and what is shuffled says where they stand. Shuffled
+themselves, as arrays of 16 bytes a key, they cost the local runner 4.2 KB a document, six times their size, for its
+copies; this way 0.8 KB (200,000 documents of random signatures), in half the time.
+"""
 
 from __future__ import annotations
 
 import functools
+import itertools
+import operator
+import posixpath
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 
-from transforms.stage_text import FINGERPRINTS, StagedShard, staged_path
+from transforms.files import create_file, open_file
+from transforms.stage_text import FINGERPRINTS, StagedShard, open_staged
 from transforms.text.duplicates import KEYED, PAIR, Fingerprints, candidate_pairs, resolve
 from transforms.text.fingerprint import SIGNATURE_BYTES, band_keys, exact_key
 
@@ -33,7 +41,18 @@ survivor (kind `SURVIVOR`) the number of its duplicates."""
 
 SURVIVOR = 0
 
+KEYED_ROWS = 10_000
+"""Documents whose keys are in memory while they are sorted into partitions."""
+
 Array = npt.NDArray[Any]
+
+
+class KeyRange(NamedTuple):
+    """Where some keys of one partition stand in a file."""
+
+    path: str
+    offset: int  # bytes
+    size: int  # bytes
 
 
 class Deduplicate(beam.PTransform):
@@ -55,22 +74,27 @@ class Deduplicate(beam.PTransform):
         )
 
 
-def keys_of_shard(shard: StagedShard, partitions: int) -> Iterator[tuple[int, bytes]]:
-    """(partition, array of `KEYED` as bytes) pairs: every key of the shard's documents, 16 bytes each."""
+def keys_of_shard(shard: StagedShard, partitions: int) -> Iterator[tuple[int, KeyRange]]:
+    """(partition, `KeyRange`) pairs: where the keys of the shard's documents were written, 16 bytes each.
+
+    A second attempt writes beside the first, and only what it emits is read.
+    """
     if not shard.documents:
         return
-    row = 0
-    path = staged_path(shard.folder, "fingerprints")
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(columns=["exact", "signature"], batch_size=10_000):
+    row, written = 0, 0
+    path = posixpath.join(shard.folder, f"keys-{uuid.uuid4().hex[:8]}.bin")
+    with open_staged(shard.folder, "fingerprints") as stream, create_file(path) as sink:
+        for batch in pq.ParquetFile(stream).iter_batches(columns=["exact", "signature"], batch_size=KEYED_ROWS):
             keyed = _keyed(batch, first_document=(shard.split << ROW_BITS) + row)
             row += batch.num_rows
-            partition = keyed["key"] % np.uint64(partitions)
+            partition = (keyed["key"] >> np.uint64(1)) % np.uint64(partitions)  # the lowest bit tells exact from near
             order = np.argsort(partition, kind="stable")
-            bounds = np.searchsorted(partition[order], np.arange(partitions + 1))
+            sink.write(keyed[order].tobytes())
+            counts = np.bincount(partition.astype(int), minlength=partitions)
             for number in range(partitions):
-                if bounds[number] < bounds[number + 1]:
-                    yield number, keyed[order[bounds[number] : bounds[number + 1]]].tobytes()
+                if size := int(counts[number]) * KEYED.itemsize:
+                    yield number, KeyRange(path, written, size)
+                    written += size
 
 
 def _keyed(batch: pa.RecordBatch, first_document: int) -> Array:
@@ -89,9 +113,17 @@ def _keyed(batch: pa.RecordBatch, first_document: int) -> Array:
     return keyed
 
 
-def candidates_of_partition(_: int, arrays: Iterable[bytes]) -> tuple[None, bytes]:
+def candidates_of_partition(_: int, ranges: Iterable[KeyRange]) -> tuple[None, bytes]:
     """The candidate pairs of one partition, an array of `PAIR` as bytes, under the one key that gathers them."""
-    return None, candidate_pairs(_joined(arrays, KEYED)).tobytes()
+    return None, candidate_pairs(_joined(_read_ranges(ranges), KEYED)).tobytes()
+
+
+def _read_ranges(ranges: Iterable[KeyRange]) -> Iterator[bytes]:
+    for path, of_file in itertools.groupby(sorted(ranges), key=operator.attrgetter("path")):
+        with open_file(path) as stream:
+            for each in of_file:
+                stream.seek(each.offset)
+                yield stream.read(each.size)
 
 
 def verdicts_of_candidates(
@@ -131,8 +163,7 @@ def _look_up(shards: dict[int, StagedShard], documents: Array, columns: list[str
     found = [pa.table([[]] * len(columns), schema=pa.schema([FINGERPRINTS.field(name) for name in columns]))]
     splits = documents >> np.uint64(ROW_BITS)
     for split in np.unique(splits):
-        path = staged_path(shards[int(split)].folder, "fingerprints")
-        with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+        with open_staged(shards[int(split)].folder, "fingerprints") as stream:
             found.append(pq.read_table(stream, columns=columns).take(documents[splits == split] & _ROW_MASK))
     return pa.concat_tables(found)
 

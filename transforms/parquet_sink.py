@@ -9,10 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 
 from schemas.digest import TableDigest
+from transforms.files import create_file
 
 BUFFERED_BYTES = 64 << 20
 """Rows that wait for their row group, over all open files of a sink; a row group is this large at most."""
@@ -87,7 +86,7 @@ def empty_file(folder: str, path: str, schema: pa.Schema) -> PublishedFile:
 class _OpenFile:
     def __init__(self, folder: str, path: str, schema: pa.Schema) -> None:
         self._staged, self._path = posixpath.join(folder, path), path
-        self._stream = _HashingStream(FileSystems.create(self._staged, compression_type=CompressionTypes.UNCOMPRESSED))
+        self._stream = _HashingStream(create_file(self._staged))
         self._digest = TableDigest()
         self._rows = 0
         self._writer = pq.ParquetWriter(

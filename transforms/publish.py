@@ -16,15 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 
 from schemas.parquet import DATASETS, schema_of, to_table
 from schemas.records import Rejection, Source, SourceFile
 from transforms.deduplicate import ROW_VERDICT, SURVIVOR, Array
+from transforms.files import create_file
 from transforms.parquet_sink import ParquetSink, PublishedFile
 from transforms.read_files import FileTally
-from transforms.stage_text import StagedShard, staged_path
+from transforms.stage_text import StagedShard, open_staged
 from transforms.text.duplicates import EXACT_DUPLICATE, KINDS, THRESHOLD
 
 GROUP_TEXT_BYTES = 512 << 20
@@ -121,7 +120,7 @@ def write_summary(groups: Sequence[PublishedGroup], path: str) -> PublishedGroup
         counts={name: dict(sorted(counter.items())) for name, counter in counts.items()},
         unbalanced=tuple(sentence for group in groups for sentence in group.unbalanced),
     )
-    with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+    with create_file(path) as stream:
         stream.write(json.dumps(dataclasses.asdict(summary)).encode())
     return summary
 
@@ -174,8 +173,7 @@ def _detail(kind: int, similarity: float) -> str:
 
 def _read(shard: StagedShard, name: str, rows: int) -> Iterator[pa.Table]:
     if rows:
-        path = staged_path(shard.folder, name)
-        with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+        with open_staged(shard.folder, name) as stream:
             file = pq.ParquetFile(stream)
             for number in range(file.num_row_groups):  # bounded in bytes when they were staged, which batches are not
                 yield file.read_row_group(number)

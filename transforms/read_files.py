@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 import apache_beam as beam
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
-from apache_beam.io.filesystems import FileSystems
+from apache_beam.io.filesystem import BeamIOError
 
 from schemas.records import Quarantined, RawRecord, Rejection, doc_id, error_text
 from transforms import progress
+from transforms.files import open_file
 from transforms.formats.read import Columns, InputFile, ReadLimits, read_records
 
 ReadItem = RawRecord | Rejection | Quarantined
@@ -58,18 +57,9 @@ class _ReadSplit(beam.DoFn):
 
 def files_of_split(plan: str, split: int) -> list[InputFile]:
     """The files of one split, in order: a row group of the plan's Parquet file."""
-    with FileSystems.open(plan, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+    with open_file(plan) as stream:
         rows = pq.ParquetFile(stream).read_row_group(split).to_pylist()
     return [InputFile(**row) for row in rows]
-
-
-def open_file(uri: str) -> BinaryIO:
-    """The bytes of a file as they are stored, on any file system; raises `OSError` or `BeamIOError`."""
-    if "://" not in uri and os.path.exists(uri) and not os.path.isfile(uri):
-        raise OSError(f"{uri} is no regular file")  # to open a pipe is to wait for whoever writes into it
-    # Beam would unpack by the name alone; what a file is shows in its first bytes.
-    stream: BinaryIO = FileSystems.open(uri, compression_type=CompressionTypes.UNCOMPRESSED)
-    return stream
 
 
 def read_file(file: InputFile, limits: ReadLimits, columns: Columns) -> Iterator[ReadItem]:

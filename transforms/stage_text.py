@@ -6,13 +6,11 @@ import dataclasses
 import posixpath
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
@@ -20,6 +18,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from schemas.parquet import DATASETS, to_table
 from schemas.records import Cleaned, Document, Fingerprint, Quarantined, Rejection
 from transforms import progress
+from transforms.files import create_file, open_file
 from transforms.text.fingerprint import SIGNATURE_BYTES
 from transforms.worker_pool import Result
 
@@ -146,7 +145,7 @@ class _ShardWriter:
 
     def _write(self, name: str, table: pa.Table) -> None:
         if name not in self._writers:
-            sink = FileSystems.create(staged_path(self._folder, name), compression_type=CompressionTypes.UNCOMPRESSED)
+            sink = create_file(staged_path(self._folder, name))
             self._sinks.append(sink)
             # Written once and read once, minutes later on the same machine: fast beats small.
             self._writers[name] = pq.ParquetWriter(sink, table.schema, compression="lz4")
@@ -165,3 +164,8 @@ def _fingerprint_table(fingerprints: list[tuple[str, Fingerprint]]) -> pa.Table:
 def staged_path(folder: str, name: str) -> str:
     """The path of one file of a staged shard."""
     return posixpath.join(folder, f"{name}.parquet")
+
+
+def open_staged(folder: str, name: str) -> BinaryIO:
+    """The bytes of one file of a staged shard."""
+    return open_file(staged_path(folder, name))

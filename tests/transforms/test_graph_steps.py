@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from pathlib import Path
 from typing import Any
@@ -179,10 +180,13 @@ def test_a_loser_names_its_survivor_across_shards(tmp_path: Path, partitions: in
         )
 
 
-def test_only_keys_are_shuffled(tmp_path: Path) -> None:
+def test_what_is_shuffled_says_where_the_keys_stand(tmp_path: Path) -> None:
     (shard,) = stage(tmp_path, [[essay(n, words=1000) for n in range(20)]])
-    shuffled = sum(len(data) for _, data in keys_of_shard(shard, 8))
-    assert shuffled == 20 * 43 * 16
+    ranges = dict(keys_of_shard(shard, 8))
+    assert set(ranges) == set(range(8))
+    assert sum(each.size for each in ranges.values()) == 20 * 43 * 16
+    assert {Path(each.path).stat().st_size for each in ranges.values()} == {20 * 43 * 16}
+    assert all(len(pickle.dumps(each)) < 500 for each in ranges.values())
     assert list(keys_of_shard(StagedShard(1, "nowhere", 0, 0, 0, 0), 8)) == []
 
 
