@@ -48,7 +48,7 @@ def explain_file(path: str, options: RunOptions) -> None:
     """Print what a run would decide on the first records of a file, line by line."""
     (file,) = plan.match_inputs([path])
     items = read_file(file, ReadLimits(max_record_bytes=options.max_record_bytes), job.columns_of(options))
-    cleaning = CleaningOptions(languages=options.language, min_letters=options.min_letters)
+    cleaning = job.cleaning_of(options)
     console.print("Judged alone: a run also looks for duplicates.\n")
     for item in itertools.islice(items, SHOWN_RECORDS):
         if isinstance(item, RawRecord):
@@ -152,8 +152,8 @@ def _print_row(title: str, row: dict[str, Any]) -> None:
 def _shown(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_shown(item) for item in value)
-    if hasattr(value, "language"):
-        return f"{value.language} {value.score:.3f}"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _shown(dataclasses.asdict(value))
     if isinstance(value, dict):
         return " ".join(_shown(item) for item in value.values())
     return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -78,6 +78,11 @@ def columns_of(options: RunOptions) -> Columns:
     return Columns(published=options.date_column, **columns)
 
 
+def cleaning_of(options: RunOptions) -> CleaningOptions:
+    """What the options say of cleaning."""
+    return CleaningOptions(options.language, options.min_letters, options.language_detector)
+
+
 def _job(options: RunOptions, staging: str, run_id: str, splits: list[list[InputFile]]) -> graph.Job:
     return graph.Job(
         staging=staging,
@@ -85,7 +90,7 @@ def _job(options: RunOptions, staging: str, run_id: str, splits: list[list[Input
         provenance=Provenance(run_id, importlib.metadata.version("millstream"), options.config_sha256()),
         read_limits=ReadLimits(max_record_bytes=options.max_record_bytes),
         columns=columns_of(options),
-        cleaning=CleaningOptions(languages=options.language, min_letters=options.min_letters),
+        cleaning=cleaning_of(options),
         worker_limits=WorkerLimits(
             workers=options.workers,
             timeout_seconds=options.timeout_seconds,

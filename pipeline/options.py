@@ -32,6 +32,7 @@ class RunOptions:
     output: str = option("", "Folder or URI that the snapshots go to.", decides_rows=False)
     dedup: bool = option(True, "Reject exact and near duplicates.")
     language: tuple[str, ...] = option((), "Keep these languages only, as en,sq; the others become rejects.")
+    language_detector: str = option("ensemble", "Who tells the language: ensemble, or langdetect alone.")
     min_letters: int = option(10, "Reject texts with fewer letters.")
     workers: int = option(0, "Worker processes; 0 is one for each core.", decides_rows=False)
     max_record_bytes: int = option(16 << 20, "Quarantine records that are larger, in bytes.")
@@ -63,10 +64,14 @@ class RunOptions:
             raise UsageError(f"timeout-seconds is {self.timeout_seconds:g}: it must be above 0")
         if not 0 <= self.max_quarantine <= 1:
             raise UsageError(f"max-quarantine is {self.max_quarantine:g}: it must be a share from 0 to 1")
-        if self.log_format not in ("text", "json"):
-            raise UsageError(f"log-format is {self.log_format!r}: it must be text or json")
+        self._require_choice("log_format", "text", "json")
+        self._require_choice("language_detector", "ensemble", "langdetect")
         if self.language:
             _require_languages(self.language)
+
+    def _require_choice(self, name: str, *choices: str) -> None:
+        if getattr(self, name) not in choices:
+            raise UsageError(f"{name.replace('_', '-')} is {getattr(self, name)!r}: it must be {' or '.join(choices)}")
 
     def _require_minimum(self, name: str, minimum: int) -> None:
         if getattr(self, name) < minimum:

@@ -49,6 +49,14 @@ class LanguageCandidate:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class LanguageShare:
+    """How much of a text is in one language."""
+
+    language: str = column("BCP 47 tag.")
+    share: float = column("Share of the letters, 0 to 1.")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RemovedText:
     """One line or block that a rule cut."""
 
@@ -95,9 +103,16 @@ class Document(Source):
     published_date: dt.date | None = column("Day of first publication.", default=None)
     site_name: str | None = column("Name of the publishing site or institution.", default=None)
     tags: tuple[str, ...] = column("Keywords and categories the document gives itself.", default=())
-    language: str = column("Language of the text, BCP 47; `und` when it can't be told.", default=UNDETERMINED)
+    language: str = column(
+        "Language of the text, BCP 47, with the script where it matters (sr-Latn, zh-Hans); `und` when it can't be told.",
+        default=UNDETERMINED,
+    )
     language_score: float | None = column("Confidence in the language, 0 to 1; null for `und`.", default=None)
     language_candidates: tuple[LanguageCandidate, ...] = column("Languages considered, best first.", default=())
+    language_mix: tuple[LanguageShare, ...] = column(
+        "Languages of the paragraphs, largest share first, where a second one has at least a tenth; else empty.",
+        default=(),
+    )
     script: str | None = column("Dominant script, ISO 15924; null without letters.", default=None)
     char_count: int = column("Length of the text, in Unicode code points.", default=0)
     word_count: int = column(

@@ -211,6 +211,22 @@ def test_other_languages_become_rejects(tmp_path: Path) -> None:
     assert (rejected["reason"], rejected["language"]) == ("language_filtered", "de")
 
 
+@pytest.mark.parametrize("detector", ["ensemble", "langdetect"])
+def test_a_second_language_is_told_with_its_share(tmp_path: Path, detector: str) -> None:
+    english = (
+        "The council met on Monday evening and decided to repair the old stone bridge over the river before winter."
+    )
+    german = (
+        "Der Stadtrat tagte am Montagabend und beschloss, die alte steinerne Brücke noch vor dem Winter zu erneuern."
+    )
+    (tmp_path / "mixed.txt").write_text(f"{english} {english}\n{german}\n{english}")
+    run(tmp_path / "mixed.txt", output=tmp_path / "out", language_detector=detector)
+    (row,) = rows(tmp_path / "out", "documents")
+    assert row["language"] == "en"
+    assert [entry["language"] for entry in row["language_mix"]] == ["en", "de"]
+    assert 0.2 < row["language_mix"][1]["share"] < 0.3
+
+
 # --- the commit
 
 

@@ -12,11 +12,15 @@ from schemas.records import Cleaned, Document, Fingerprint, RawRecord, Rejection
 from transforms.text.boilerplate import Stripped, strip_boilerplate
 from transforms.text.extract import Extraction, extract
 from transforms.text.fingerprint import fingerprint
-from transforms.text.language import DetectedLanguage, detect_language
+from transforms.text.language import DetectedLanguage, ask_langdetect, detect_language, detect_mix
 from transforms.text.metadata import TextMetadata, read_metadata
 
 MOSTLY_CUT_SHARE = 0.5
 """A document that lost more than this share of its characters as boilerplate is flagged, not trusted."""
+
+
+DETECTORS = {"ensemble": detect_language, "langdetect": ask_langdetect}
+"""What `CleaningOptions.language_detector` may be."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,8 +29,13 @@ class CleaningOptions:
 
     languages: tuple[str, ...] = ()  # BCP 47 primary subtags; empty keeps every language
     min_letters: int = 10  # fewer, and a text says too little to be worth a row
+    language_detector: str = "ensemble"  # a name in `DETECTORS`
 
     def __post_init__(self) -> None:
+        if self.language_detector not in DETECTORS:
+            raise ValueError(
+                f"language_detector is {self.language_detector!r}; it must be one of {', '.join(DETECTORS)}"
+            )
         if self.min_letters < 1:
             raise ValueError(f"min_letters is {self.min_letters}; it must be at least 1")
 
@@ -48,7 +57,7 @@ def clean(record: RawRecord, options: CleaningOptions) -> Cleaned | Rejection:
     if not stripped.text:
         detail = f"all {len(stripped.removed)} lines were cut as boilerplate"
         return Rejection(reason="empty", stage="strip", detail=detail, text=extraction.text, **source)
-    language = detect_language(stripped.text)
+    language = DETECTORS[options.language_detector](stripped.text)
     rejection = _unwanted(stripped.text, language, options, source)
     if rejection:
         return rejection
@@ -122,6 +131,7 @@ def _document(
         language=language.language,
         language_score=language.score,
         language_candidates=language.candidates,
+        language_mix=detect_mix(text, language.language),
         script=language.script,
         char_count=len(text),
         word_count=marks.token_count,
