@@ -132,6 +132,8 @@ def _stopped_by_signals() -> Iterator[None]:
         os.write(2, f"{show_cursor}\n{sentence}\n".encode())
         os._exit(128 + number)  # Beam would go on with the bundle, and wrap the interrupt in an error of its own
 
+    # The workers' locks are still registered then: multiprocessing removes them, and need not say so.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -104,7 +104,7 @@ class Document(Source):
     site_name: str | None = column("Name of the publishing site or institution.", default=None)
     tags: tuple[str, ...] = column("Keywords and categories the document gives itself.", default=())
     language: str = column(
-        "Language of the text, BCP 47, with the script where it matters (sr-Latn, zh-Hans); `und` when it can't be told.",
+        "Language of the text, BCP 47, with the script where it matters (sr-Latn); `und` when it can't be told.",
         default=UNDETERMINED,
     )
     language_score: float | None = column("Confidence in the language, 0 to 1; null for `und`.", default=None)

@@ -362,6 +362,7 @@ def test_a_stop_signal_ends_a_run_at_once_and_its_workers_with_it(
     assert process.returncode == 128 + number
     assert f"millstream: stopped by {number.name}; an unfinished run publishes nothing" in error
     assert "Traceback" not in error
+    assert "leaked" not in error
     assert not (output / "latest.json").exists()
     _, alive = psutil.wait_procs(workers, timeout=10)
     assert alive == []
