@@ -22,8 +22,8 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 from schemas.records import Cleaned, InputError, Quarantined, RawRecord, Rejection, error_text
 from transforms.text.clean import CleaningOptions, clean, source_columns
 
-TASKS_OF_A_WORKER = 2000
-"""Records after which a worker is replaced, which takes milliseconds: what a library leaks does not add up."""
+TASKS_OF_A_WORKER = 10_000
+"""Records after which a worker is replaced, which costs half a second of patterns to compile: leaks do not add up."""
 
 ORPHAN_SECONDS = 5.0
 """A worker whose parent was killed ends itself this long after its time limit."""

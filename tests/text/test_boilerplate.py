@@ -10,12 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.text.boilerplate import RULES, Stripped, judge_lines, strip_boilerplate
+from transforms.text.boilerplate import Stripped, judge_lines, strip_boilerplate
+from transforms.text.phrases import RULES
 
 HERE = pathlib.Path(__file__).parent
 SEEDS = HERE.parent.parent / "seeds"
 GOLDEN = json.loads((HERE.parent / "golden" / "boilerplate.json").read_text(encoding="utf-8"))
 DOCUMENTS = [pytest.param(document["lines"], id=document["name"]) for document in GOLDEN["documents"]]
+LABELLED: dict[str, list[list[tuple[str, bool]]]] = json.loads(
+    (HERE.parent / "golden" / "boilerplate_languages.json").read_text(encoding="utf-8")
+)
+"""Short documents by language; a line is labelled true when it is boilerplate."""
 PROSE = "The harbour was closed for nine days after the storm, and the boats lay in the mud until the tide came back."
 
 
@@ -40,6 +45,20 @@ def test_every_required_language_has_three_golden_documents() -> None:
     }
 
 
+@pytest.mark.parametrize("language", LABELLED)
+def test_precision_and_recall_by_language(language: str) -> None:
+    documents = [
+        *LABELLED[language],
+        *([(t, kind is not None) for t, kind in d["lines"]] for d in GOLDEN["documents"] if d["language"] == language),
+    ]
+    assert len(documents) >= 20
+    labels = [label for document in documents for _, label in document]
+    cuts = [d.rule is not None for document in documents for d in judge_lines("\n".join(text for text, _ in document))]
+    right = sum(label and cut for label, cut in zip(labels, cuts, strict=True))
+    assert right / sum(cuts) >= 0.98, "precision"
+    assert right / sum(labels) >= 0.9, "recall"
+
+
 @pytest.mark.parametrize("name", GOLDEN["seeds"])
 @pytest.mark.parametrize("titled", [False, True])
 def test_seed(name: str, titled: bool) -> None:
@@ -55,6 +74,11 @@ def test_title_at_the_end_is_cut_when_known_from_elsewhere() -> None:
     assert strip_boilerplate(text).removed == ()
     removed = strip_boilerplate(text, title="Harbour reopens after nine days").removed
     assert [(r.rule, r.start_line) for r in removed] == [("title.repeated", 3)]
+
+
+def test_title_said_many_times_at_the_end_goes() -> None:
+    title = "Harbour reopens after nine days"
+    assert strip_boilerplate(f"{title}\n{PROSE}\n{title}\n{title}\n{title}").text == f"{title}\n{PROSE}"
 
 
 def test_title_alone_or_at_the_start_is_kept() -> None:
@@ -74,10 +98,80 @@ def test_an_opener_before_prose_takes_no_long_list() -> None:
     assert [r.text for r in strip_boilerplate(text).removed] == ["Related posts"]
 
 
+STORY = [PROSE.replace("nine", number) for number in ("nine", "ten", "eleven", "twelve", "thirteen", "fourteen")]
+TEASER = "It all began on a wet Tuesday in the archive of the harbour office, and nobody knew where it would lead them."
+
+
+def rules_of(*lines: str) -> list[str | None]:
+    return [decision.rule for decision in judge_lines("\n".join(lines))]
+
+
+@pytest.mark.parametrize(("closer", "kind"), [("3 comments", "comments"), ("Related posts", "related")])
+def test_what_closes_a_text_takes_all_below_it(closer: str, kind: str) -> None:
+    first, *below = rules_of(*STORY, closer, "John", TEASER)[len(STORY) :]
+    assert first is not None
+    assert [rule and rule.split(".")[0] for rule in (first, *below)] == [kind] * 3
+
+
+def test_nothing_closes_a_text_that_is_mostly_below() -> None:
+    assert rules_of(*STORY[:3], "3 comments", *STORY[3:])[4:] == [None] * 3
+    assert rules_of(STORY[0], "3 comments", "John", TEASER)[2:] == [None] * 2
+
+
+def test_an_author_who_is_told_about_at_the_end_goes_with_the_name() -> None:
+    about = "Jane Doe lives in Northhaven, where she keeps bees and writes about the sea, the ferries and the weather."
+    assert rules_of(*STORY, "Jane Doe", about)[-2:] == ["author_box.named"] * 2
+    assert rules_of(*STORY, "The harbour", about)[-2:] == [None] * 2
+
+
+def test_a_page_about_people_keeps_them() -> None:
+    people = [
+        line
+        for name in ("Jane Doe", "John Roe", "Mary Major", "Dick Coe", "Ann Noe")
+        for line in (name, f"{name} {PROSE}")
+    ]
+    assert rules_of(*STORY, *people) == [None] * (len(STORY) + len(people))
+    assert rules_of(*STORY[:2], *people[:2]) == [None] * 4
+    assert rules_of(*STORY, *people[:4])[len(STORY) :] == ["author_box.named"] * 4
+
+
+def test_an_author_named_above_the_text_closes_it_below() -> None:
+    closed = ["author_box.below"] * 2
+    assert rules_of("by Jane Doe", *STORY * 3, "Jane Doe", "Keeper of bees.")[-2:] == closed
+    assert rules_of(*STORY * 3, "Jane Doe", "Keeper of bees.")[-2:] == [None] * 2
+
+
+def test_a_caption_goes_with_its_credit() -> None:
+    caption = (
+        "The mayor of Northhaven, left, with the master of the harbour on the old mole, on the day after the storm"
+    )
+    assert rules_of(STORY[0], caption, "Photo: Jane Doe", STORY[1]) == [None, "credit.caption", "credit.en.photo", None]
+    assert rules_of(STORY[0], caption, STORY[1]) == [None] * 3
+    assert rules_of(STORY[0], STORY[1], "Photo: Jane Doe", STORY[2])[1] is None
+
+
+def test_a_line_in_lower_case_between_paragraphs_describes_a_picture() -> None:
+    assert rules_of(*STORY, "old boats in the mud", *STORY)[len(STORY)] == "caption.lower_case"
+    assert rules_of(*STORY, "Old boats in the mud", *STORY)[len(STORY)] is None
+    assert rules_of(*STORY, "old boats", "and the mud", "and the tide", *STORY).count(None) == 2 * len(STORY) + 3
+
+
+@pytest.mark.parametrize("date", ["May 3, 2020", "3. Mai 2020", "3 de mayo de 2020", "03/05/2020", "2020年5月3日"])
+def test_posts_listed_with_their_dates_go_from_the_end(date: str) -> None:
+    posts = ["Ferry returns", date, "Storm over the islands", date, "What the tide brought", date]
+    assert rules_of(*STORY, *posts)[len(STORY) :] == ["related.dated"] * 6
+    assert rules_of(*STORY, *posts[:4])[len(STORY) :] == [None] * 4
+    assert rules_of(*posts) == [None] * 6
+
+
 def test_blank_lines_collapse_and_line_numbers_are_of_the_input() -> None:
     stripped = strip_boilerplate(f"\n \n{PROSE}\n\n\nShare this:\n\n\t\n{PROSE}\n\n")
     assert stripped.text == f"{PROSE}\n\n{PROSE}"
     assert [(r.text, r.start_line) for r in stripped.removed] == [("Share this:", 6)]
+
+
+def test_a_line_of_zero_width_characters_is_kept() -> None:
+    assert rules_of(PROSE, "\ufeff", PROSE) == [None] * 3
 
 
 @pytest.mark.parametrize("text", ["", "\n", " \n\t\n"])

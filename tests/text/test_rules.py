@@ -8,20 +8,18 @@ import re
 
 import pytest
 
-from transforms.text.boilerplate import (
-    RULES,
-    Rule,
-    judge_lines,
-    line_key,
-    load_rules,
-    matching_rules,
-    to_cyrillic,
-)
+from transforms.text.boilerplate import judge_lines
+from transforms.text.phrases import RULES, Rule, line_key, load_rules, matching_rules, to_cyrillic
 
-LANGUAGES_REQUIRED = {"en", "de", "fr", "es", "it", "sq", "sr", "hr", "bs"}
+LANGUAGES_REQUIRED = {
+    *("en", "de", "fr", "es", "it", "pt", "nl", "pl", "cs", "sk", "hu", "ro", "bg", "ru", "uk", "sq", "sr", "hr", "bs"),
+    *("sl", "mk", "el", "tr", "ar", "fa", "he", "hi", "zh", "ja", "ko", "vi", "id", "sv", "da", "no", "fi"),
+}
 KINDS = {
     "advertisement",
+    "agency",
     "author_box",
+    "caption",
     "comments",
     "controls",
     "cookie",
@@ -36,6 +34,7 @@ KINDS = {
     "related",
     "share",
     "tags",
+    "timestamp",
 }
 
 BEFORE = "The harbour was closed for nine days after the storm, and the boats lay in the mud until the tide came back."
