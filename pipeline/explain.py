@@ -22,8 +22,8 @@ from schemas.parquet import DATASETS
 from schemas.records import Cleaned, Document, InputError, Quarantined, RawRecord, Rejection
 from transforms.formats.read import ReadLimits
 from transforms.read_files import read_file
-from transforms.text.boilerplate import judge_lines
 from transforms.text.clean import CleaningOptions, clean
+from transforms.text.decisions import decide_lines
 from transforms.text.extract import extract
 from transforms.text.fingerprint import HASH_SPEC
 
@@ -68,7 +68,7 @@ def _explain_record(record: RawRecord, options: CleaningOptions) -> None:
         _print_row("quarantined", {"source_uri": record.source_uri, "member": record.member, **reason})
         return
     table = Table("line", "", "rule", "text", title=_name(record), title_justify="left")
-    for line in judge_lines(extraction.text, title=extraction.title):
+    for line in decide_lines(record, extraction):
         if line.text.strip():
             style = "" if line.rule is None else "red"
             verdict = "keep" if line.rule is None else "cut"

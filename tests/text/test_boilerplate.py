@@ -207,3 +207,10 @@ def test_decisions_tell_the_whole_text_in_order(text: str) -> None:
 @given(st.lists(lines_of_text, max_size=8), st.lists(lines_of_text, max_size=8))
 def test_prose_survives_among_anything(before: list[str], after: list[str]) -> None:
     assert PROSE in strip_boilerplate("\n".join([*before, PROSE, *after])).text
+
+
+def test_a_page_on_one_line_is_no_caption_of_the_copyright_below_it() -> None:
+    page = "| " + " | ".join(f"the council met in {month} to talk about the bridge" for month in range(40))
+    decisions = judge_lines(f"{page}\n| Copyright 2025 © The Council. All rights reserved. |")
+    assert decisions[0].rule is None
+    assert decisions[1].rule is not None

@@ -159,10 +159,10 @@ def test_running_out_of_memory_is_told_as_such(monkeypatch: pytest.MonkeyPatch) 
         extract_html(page())
 
 
-def test_a_page_the_library_gives_up_falls_back_to_all_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_the_library_gives_up_is_judged_by_its_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html_module, "bare_extraction", lambda *_, **__: None)
     found = extract_html(page())
-    assert found.extractor == "html2txt"
+    assert found.extractor == "html-blocks:article"
     assert PARAGRAPHS[0] in found.text
     assert found.title == "Oranges for the island"
 

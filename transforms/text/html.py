@@ -1,26 +1,45 @@
-"""HTML to its main text and metadata, by trafilatura."""
+"""HTML to its main text and metadata: trafilatura where it is good, a model of blocks where that promises more.
+
+A page is parsed once. Trafilatura's fast extraction serves articles; the model judges every block of the page, and so
+how good that extraction is: where it expects more of its own choice, forums, listings, services and documentation most
+of all, its choice is the text. Word F1 over seven kinds of page, each half judged by weights fitted on the other: .875,
+against .834 of trafilatura's full cascade.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
 
+import numpy as np
 from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
-from trafilatura import bare_extraction, extract_metadata, html2txt
+from numpy.typing import NDArray
+from trafilatura import bare_extraction, html2txt
 from trafilatura.settings import Document
 from trafilatura.utils import repair_faulty_html
 
 from schemas.records import InputError
+from transforms.text.blocks import Layout, page_layout
 from transforms.text.decode import sanitise
-from transforms.text.extraction import Extraction, author_names, one_line, parse_date, unique_lines
+from transforms.text.extraction import Extraction
+from transforms.text.html_metadata import read_page_metadata
+from transforms.text.main_blocks import JudgedBlocks, judge_blocks
+from transforms.text.page_type import PageType, page_type
+from transforms.text.structured_data import read_structured_data
 
 MIN_FAST_CHARS = 600
 """A page whose fast extraction is shorter goes through the full cascade, which is better where there is no article."""
 
-# The search in running text is left out: it costs most of the metadata's time. A fixed last day replaces the library's
-# own, which is today, so that a page says the same whenever it is read.
-_DATE_SEARCH = {"original_date": True, "extensive_search": False, "max_date": "2099-12-31"}
+MIN_GAIN: dict[PageType, float] = {"article": 0.3, "discussion": 0.05, "product": 0.25, "page": 0.1}
+"""How much more word F1 the model of blocks must promise than it gives trafilatura's text, for another to be taken.
+
+A page that says it is an article is trafilatura's strength. Half or twice these values cost or bring a point at most.
+"""
+
+MIN_NOSCRIPT_CHARS = 600
+
+_WITHOUT: dict[PageType, frozenset[str]] = dict.fromkeys(("article", "page", "product"), frozenset(("class:comment",)))
 
 # libxml2's HTML parser ends a document type at its first ">" and shows the rest of an internal subset as text.
 _PROLOGUE = re.compile(r"\A\s*(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE[^>\[]*\[[^\]]*\]\s*>)?", re.IGNORECASE)
@@ -50,25 +69,64 @@ def _extract(html: str, url: str | None) -> Extraction:
     tree = _parse(html)
     if tree is None:
         return Extraction("", "trafilatura-fast", url=url)
-    # Each step copies the tree before it changes it, so the page is parsed once.
-    text, extractor = _main_text(tree, url, fast=True), "trafilatura-fast"
-    if len(text) < MIN_FAST_CHARS:
-        text, extractor = _main_text(tree, url, fast=False), "trafilatura"
-    if not text:
-        text, extractor = _all_text(tree), "html2txt"
-    page = extract_metadata(tree, url, dict(_DATE_SEARCH))
-    site_name = one_line(page.sitename)
-    keywords = (*(page.tags or ()), *(page.categories or ()))
+    data = read_structured_data(tree)
+    kind = page_type(data, tree)
+    metadata = read_page_metadata(tree, data, kind, url)
+    _without_scripts(tree)  # after the metadata, which stand in some of them
+    text, extractor = _text_of(tree, url, kind)
     return Extraction(
         text=text,
         extractor=extractor,
-        title=one_line(page.title),
-        url=page.url or url,
-        authors=author_names([page.author or ""], site_name),
-        published_date=parse_date(page.date),
-        site_name=site_name,
-        tags=unique_lines(tag for line in keywords for tag in line.split(",")),
+        title=metadata.title,
+        url=metadata.url,
+        authors=metadata.authors,
+        published_date=metadata.published_date,
+        site_name=metadata.site_name,
+        tags=metadata.tags,
     )
+
+
+def _text_of(tree: HtmlElement, url: str | None, kind: PageType) -> tuple[str, str]:
+    """The text of a page, and which extractor gave it: each step copies the tree before it changes it."""
+    text, extractor = _main_text(tree, url, fast=True), "trafilatura-fast"
+    body = tree.find("body")
+    better = False
+    if body is not None and _could_gain(text, body, MIN_GAIN[kind]):
+        layout = page_layout(body)
+        judged = judge_blocks(layout, _WITHOUT.get(kind, frozenset()))
+        best = judged.best()
+        better = judged.expected_f1(best) - judged.expected_f1(_blocks_in(text, judged)) > MIN_GAIN[kind]
+        if better and not (kind == "product" or (kind == "article" and _has_several_h1(layout))):
+            return sanitise(judged.text(best)).strip(), f"html-blocks:{kind}"
+    # Around a product the model keeps too much: there the cascade has word F1 .73, the model .69, the fast text .66.
+    if (better and kind == "product") or len(text) < MIN_FAST_CHARS:
+        text, extractor = _main_text(tree, url, fast=False), "trafilatura"
+    return (text, extractor) if text else (_all_text(tree), "html2txt")
+
+
+def _could_gain(text: str, body: HtmlElement, gain: float) -> bool:
+    """Whether any text of the page could have so much more word F1, if all words that were extracted are right."""
+    extracted, shown = len(text.split()), len(body.text_content().split())
+    return shown > 0 and 1 - 2 * extracted / (extracted + shown) > gain
+
+
+def _has_several_h1(layout: Layout) -> bool:
+    """Whether other articles are appended to a page's own, as pages that scroll without end have them."""
+    return sum(container.tag == "h1" and container.chars > 0 for container in layout.containers) > 1
+
+
+def _blocks_in(text: str, judged: JudgedBlocks) -> NDArray[np.bool_]:
+    """Which blocks an extractor took."""
+    squeezed = " ".join(text.split())
+    return np.array([" ".join(block.text.split()) in squeezed for block in judged.blocks], dtype=bool)
+
+
+def _without_scripts(tree: HtmlElement) -> None:
+    """Cuts what is never text, in place; what a page shows without scripts is text where it is more than a notice."""
+    for element in tree.iter("noscript"):
+        if len("".join(element.itertext())) >= MIN_NOSCRIPT_CHARS:
+            element.tag = "div"  # forums of the Discourse kind keep the posts there
+    etree.strip_elements(tree, "script", "style", "noscript", "template", "svg", with_tail=False)
 
 
 def _parse(html: str) -> HtmlElement | None:
@@ -97,3 +155,10 @@ def _all_text(tree: HtmlElement) -> str:
     """All that the page shows, on one line: what is left where trafilatura gave up."""
     body = tree.find(".//body")
     return "" if body is None else sanitise(html2txt(body)).strip()
+
+
+def page_blocks(html: str) -> list[str]:
+    """The blocks of text that a page shows, in its order: what there was to choose from."""
+    tree = _parse(html)
+    body = None if tree is None else tree.find("body")
+    return [] if body is None else [sanitise(block.text) for block in page_layout(body).blocks]

@@ -20,6 +20,7 @@ MIN_TITLE_CHARS = 12  # shortest title that counts when it is said again
 MAX_ITEMS_BEFORE_PROSE = 8  # headlines that an opener takes when prose goes on below them; more are a list to keep
 MAX_ITEMS_AT_THE_END = 40  # the same when no prose follows
 MIN_CAPTION_CHARS = 60  # shortest line that can be told as a caption by its first characters
+MAX_CAPTION_CHARS = 400  # longest line that can be one; a whole page may be one line, above its copyright
 MAX_ALTERNATIVE_CHARS = 120  # longest line in lower case that may describe a picture
 MIN_PROSE_AROUND = 5  # lines of prose without which a text may be written in lower case
 MAX_NUMBERS = 2  # lone numbers beside buttons that are counters; more number the posts of a thread
@@ -176,12 +177,17 @@ def captions(lines: Sequence[Line], phrases: Mapping[int, Rule]) -> dict[int, st
     said = {lines[at].key[:MIN_CAPTION_CHARS] for at in credited}
     for at in credited:
         above = lines[at - 1] if at else None
-        if above and at - 1 not in phrases and not above.sentence and len(above.key) >= MIN_PROSE_CHARS:
+        if (
+            above
+            and at - 1 not in phrases
+            and not above.sentence
+            and MIN_PROSE_CHARS <= len(above.key) <= MAX_CAPTION_CHARS
+        ):
             said.add(above.key[:MIN_CAPTION_CHARS])
     return {
         at: "credit.caption"
         for at, line in enumerate(lines)
-        if len(line.key) >= MIN_CAPTION_CHARS and line.key[:MIN_CAPTION_CHARS] in said
+        if MIN_CAPTION_CHARS <= len(line.key) <= MAX_CAPTION_CHARS and line.key[:MIN_CAPTION_CHARS] in said
     }
 
 

@@ -1,0 +1,214 @@
+"""A page as its blocks of text, each with what the markup around it says."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+
+from lxml import etree
+from lxml.html import HtmlElement
+
+_NO_TEXT_TAGS = """
+audio canvas datalist embed head iframe input link map math meta noscript object option script select source style svg
+template textarea title video
+"""
+_BLOCK_TAGS = """
+address article aside blockquote button caption center dd details dialog div dl dt fieldset figcaption figure footer
+form frameset h1 h2 h3 h4 h5 h6 header hgroup hr label legend li main menu nav ol p pre section summary table tbody td
+tfoot th thead tr ul
+"""
+_WITHOUT_TEXT = frozenset(_NO_TEXT_TAGS.split())
+_BLOCKS = frozenset(_BLOCK_TAGS.split())
+
+_OF_TAG = {
+    **dict.fromkeys(("nav", "article", "footer", "header", "aside", "form", "main", "dialog", "figure"), ""),
+    **dict.fromkeys(("ul", "ol", "dl"), "list"),
+    **dict.fromkeys(("button", "label"), "button"),
+    "table": "table",
+    "blockquote": "quote",
+    "details": "details",
+}
+_OF_ROLE = {
+    **dict.fromkeys(("navigation", "menu", "menubar", "tablist"), "nav"),
+    **dict.fromkeys(("dialog", "alertdialog"), "dialog"),
+    "banner": "header",
+    "contentinfo": "footer",
+    "complementary": "aside",
+    "main": "main",
+    "article": "article",
+}
+_OF_ITEMPROP = frozenset(("articleBody", "description", "mainContentOfPage", "reviewBody", "text"))
+# What the words in `class` and `id` say, whatever the site: the vocabulary of themes and platforms.
+_CLASS_WORDS = {
+    "class:nav": "nav|menu|navbar|navigation|megamenu|breadcrumb|crumb|pagination|pager|toc|tabs?bar|topbar|toolbar"
+    "|skip",
+    "class:foot": "footer|foot|copyright|colophon|legal|disclaimer|bottom",
+    "class:head": "header|masthead|site.?head|banner|hero",
+    "class:side": "sidebar|side|aside|rail|widget|secondary|right.?col",
+    "class:related": "related|recommend|recommended|recommendation|also|more|similar|trending|popular|most|upsell"
+    "|cross.?sell|recent|latest|next|prev|previous|teaser|read.?next|suggest|carousel|slider|swiper",
+    "class:social": "share|sharing|social|follow|facebook|twitter|addthis|sharedaddy|like",
+    "class:comment": "comment|disqus|respond|reply|replies|discussion|livefyre|commentlist",
+    "class:promo": "newsletter|subscribe|subscription|signup|sign.?up|promo|promotion|cta|advert|ads?|adsense|sponsor"
+    "|sponsored|outbrain|taboola|donate|paywall|offer",
+    "class:consent": "cookie|consent|gdpr|ccpa|onetrust|cookielaw|popup|modal|overlay|lightbox|drawer|off.?canvas"
+    "|dialog|toast|notification|alert",
+    "class:form": "form|search|login|log.?in|sign.?in|register|account|cart|basket|checkout|mini.?cart|wishlist|filter"
+    "|facet|sort|refine|quantity|variant|swatch|select|dropdown|input|button|btn",
+    "class:review": "review|testimonial|rating|ugc",
+    "class:body": "content|article|body|text|entry|post|story|main|page|prose|rte|markdown|copy|rich.?text|wysiwyg"
+    "|description|detail|spec|feature|summary|accordion|tab.?panel|faq|product",
+    "class:hidden": "hidden|hide|sr.?only|visually.?hidden|screen.?reader|print.?only|d-none",
+}
+
+MARKS = tuple(
+    dict.fromkeys([mark or tag for tag, mark in _OF_TAG.items()] + [*_CLASS_WORDS, "itemprop:text", "hidden"])
+)
+"""What a container can be marked as, by its tag or role, the words of its class, its itemprop, or for being hidden."""
+
+_BIT = {mark: 1 << number for number, mark in enumerate(MARKS)}
+_TAG_BITS = {tag: _BIT[mark or tag] for tag, mark in _OF_TAG.items()}
+_CLASS_PATTERNS = {
+    _BIT[mark]: re.compile(rf"(?:^|[\W_\d])(?:{words})s?(?:$|[\W_\d])") for mark, words in _CLASS_WORDS.items()
+}
+_CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_NOT_DISPLAYED = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+
+
+@dataclasses.dataclass(slots=True)
+class Container:
+    """An element that holds blocks, with the text of everything in it."""
+
+    parent: int  # number of the container around it; the body's own is 0
+    tag: str
+    marks: int  # bits of `MARKS`, those of the containers around it included
+    chars: int = 0
+    link_chars: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Block:
+    """A run of text that no block element divides: a paragraph, a heading, a list item, a row of a table."""
+
+    text: str  # spaces squeezed, lines as the page breaks them
+    link_chars: int  # code points of it that are links
+    container: int  # number of the innermost container
+
+
+@dataclasses.dataclass(slots=True)
+class Layout:
+    """The blocks of a page in order, and their containers, each after the one around it."""
+
+    blocks: list[Block]
+    containers: list[Container]
+
+
+def page_layout(body: HtmlElement) -> Layout:
+    """The blocks of a body and the containers they stand in; scripts, form fields and media have none."""
+    reader = _Reader()
+    walk = etree.iterwalk(body, events=("start", "end"))
+    for event, element in walk:
+        tag = str(element.tag)
+        if tag in _WITHOUT_TEXT:
+            if event == "start":
+                walk.skip_subtree()
+            else:
+                reader.add(element.tail)
+        elif event == "start":
+            reader.open(element, tag)
+            reader.add(element.text)
+        elif element is not body:
+            reader.close(tag)
+            reader.add(element.tail)
+    reader.end_block()
+    containers = reader.layout.containers
+    for container in reversed(containers[1:]):
+        containers[container.parent].chars += container.chars
+        containers[container.parent].link_chars += container.link_chars
+    return reader.layout
+
+
+class _Reader:
+    """Where the walk through a page stands: the open containers, and the pieces of the block that has begun."""
+
+    def __init__(self) -> None:
+        self.layout = Layout([], [Container(0, "body", 0)])
+        self.path = [0]
+        self.pieces: list[str] = []
+        self.link_chars = 0
+        self.links = 0  # open <a> elements
+
+    def add(self, text: str | None) -> None:
+        if text:
+            self.pieces.append(text)
+            if self.links:
+                self.link_chars += len(text.strip())
+
+    def open(self, element: HtmlElement, tag: str) -> None:
+        if tag in _BLOCKS:
+            if tag not in ("td", "th"):
+                self.end_block()
+            elif self.pieces:
+                self.pieces.append(" | ")  # the cells of a row are one block
+            around = self.path[-1]
+            containers = self.layout.containers
+            containers.append(Container(around, tag, containers[around].marks | _marks(element, tag)))
+            self.path.append(len(containers) - 1)
+        elif tag == "br":
+            self.pieces.append("\v")  # source lines end in \n and mean nothing
+        elif tag == "a":
+            self.links += 1
+
+    def close(self, tag: str) -> None:
+        if tag in _BLOCKS:
+            if tag not in ("td", "th"):
+                self.end_block()
+            self.path.pop()
+        elif tag == "a":
+            self.links -= 1
+
+    def end_block(self) -> None:
+        if not self.pieces:
+            return
+        container = self.layout.containers[self.path[-1]]
+        text = _squeeze("".join(self.pieces), preformatted=container.tag == "pre")
+        if text.strip(" |"):
+            link_chars = min(self.link_chars, len(text))
+            container.chars += len(text)
+            container.link_chars += link_chars
+            self.layout.blocks.append(Block(text, link_chars, self.path[-1]))
+        self.pieces, self.link_chars = [], 0
+
+
+def _squeeze(text: str, *, preformatted: bool) -> str:
+    if preformatted:
+        return "\n".join(line.rstrip() for line in re.split("[\n\v]", text) if line.strip())
+    if "\v" not in text:
+        return " ".join(text.split())
+    return "\n".join(line for piece in text.split("\v") if (line := " ".join(piece.split())))
+
+
+def _marks(element: HtmlElement, tag: str) -> int:
+    """The bits of what an element itself is marked as."""
+    marks = _TAG_BITS.get(tag, 0)
+    attributes = element.attrib
+    if not attributes:
+        return marks
+    for name in ("class", "id"):
+        if value := attributes.get(name):
+            marks |= _class_marks(value)
+    if mark := _OF_ROLE.get(attributes.get("role", "")):
+        marks |= _BIT[mark]
+    if attributes.get("itemprop") in _OF_ITEMPROP:
+        marks |= _BIT["itemprop:text"]
+    style = attributes.get("style", "")
+    if "hidden" in attributes or attributes.get("aria-hidden") == "true" or _NOT_DISPLAYED.search(style):
+        marks |= _BIT["hidden"]
+    return marks
+
+
+@functools.lru_cache(maxsize=8192)
+def _class_marks(value: str) -> int:
+    words = _CAMEL_CASE.sub("-", value[:400]).lower()
+    return sum(bit for bit, pattern in _CLASS_PATTERNS.items() if pattern.search(words))
