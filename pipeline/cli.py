@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 import os
 import signal
 import sys
@@ -112,7 +111,6 @@ def _run(inputs: tuple[str, ...], config: str | None, **given: Any) -> None:
         with _stopped_by_signals(), report.progress(len(files), options.log_format):
             result = job.run(options, files)
     except (job.JobError, OSError) as error:
-        logging.getLogger("millstream").debug("the run failed", exc_info=True)
         _fail(str(error), EXIT_FAILED)
     except snapshots.BusyError as error:
         _fail(str(error), EXIT_BUSY)

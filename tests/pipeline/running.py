@@ -1,7 +1,10 @@
-"""Runs of the pipeline in this process, and what they published."""
+"""Input made for a test, runs of the pipeline in this process, and what they published."""
 
 from __future__ import annotations
 
+import gzip
+import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,27 @@ import pyarrow.dataset as ds
 
 from pipeline import job, plan
 from pipeline.options import RunOptions
+
+SYLLABLES = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
+
+
+def prose(seed: int, words: int = 80) -> str:
+    choose = random.Random(seed)
+    return " ".join("".join(choose.choices(SYLLABLES, k=3)) for _ in range(words)).capitalize() + "."
+
+
+def corpus(folder: Path, files: int = 12) -> Path:
+    """Pages, lines and archives, some of them duplicates of one another, two of them broken."""
+    folder.mkdir()
+    for number in range(files):
+        (folder / f"text-{number:02}.txt").write_text(prose(number % (files - 3)), encoding="utf-8")
+    lines = [
+        json.dumps({"id": f"r{n}", "text": prose(100 + n % 6), "url": f"https://example.org/{n}"}) for n in range(9)
+    ]
+    (folder / "lines.jsonl.gz").write_bytes(gzip.compress("\n".join([*lines, "{broken"]).encode()))
+    (folder / "empty.txt").touch()
+    (folder / "noise.bin").write_bytes(random.Random(1).randbytes(500))
+    return folder
 
 
 def run(*inputs: str | Path, output: Path, **options: Any) -> job.Result:
