@@ -7,6 +7,7 @@ import dataclasses
 import apache_beam as beam
 
 from transforms.clean_documents import CleanDocuments
+from transforms.cut_recurring import CutRecurringLines
 from transforms.deduplicate import Deduplicate
 from transforms.formats.read import Columns, ReadLimits
 from transforms.publish import Publish
@@ -44,13 +45,15 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Add the graph of a batch run to a pipeline; when it is done, `job.summary` lists all that it wrote."""
     splits = pipeline | "Plan" >> beam.Create(range(job.splits)) | "Spread splits" >> beam.Reshuffle()
     read = splits | "Read files" >> ReadFiles(job.plan, job.read_limits, job.columns)
+    partitions = max(8, min(job.splits, 1024))
     shards = (
         read.records
         | "Clean documents" >> CleanDocuments(job.cleaning, job.worker_limits)
         | "Stage text" >> StageText(f"{job.staging}/shards", job.provenance)
+        | "Cut recurring lines" >> CutRecurringLines(partitions)
     )
     if job.dedup:
-        verdicts = shards | "Deduplicate" >> Deduplicate(partitions=max(8, min(job.splits, 1024)))
+        verdicts = shards | "Deduplicate" >> Deduplicate(partitions)
     else:
         verdicts = pipeline | "No verdicts" >> beam.Create([])
     rows = {"shards": shards, "verdicts": verdicts, "tallies": read.tallies}

@@ -38,7 +38,7 @@ def _arrow_type(annotation: Any) -> pa.DataType:
 
 
 def _fields(record_type: type) -> list[pa.Field]:
-    hints = typing.get_type_hints(record_type)
+    hints = _hints(record_type)
     fields = []
     for field in dataclasses.fields(record_type):
         annotation, nullable = hints[field.name], False
@@ -80,3 +80,23 @@ def to_table(record_type: type, records: Sequence[Any], **constants: Any) -> pa.
         for field in schema
     ]
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def from_table(record_type: type, table: pa.Table) -> list[Any]:
+    """The records that the rows of a table are, in their order: `to_table` undone."""
+    return [_record(record_type, row) for row in table.to_pylist()]
+
+
+def _record(record_type: type, row: dict[str, Any]) -> Any:
+    return record_type(**{name: _from_arrow(_hints(record_type)[name], value) for name, value in row.items()})
+
+
+def _from_arrow(annotation: Any, value: Any) -> Any:
+    if typing.get_origin(annotation) is tuple:
+        return tuple(_from_arrow(typing.get_args(annotation)[0], item) for item in value)
+    return _record(annotation, value) if isinstance(value, dict) else value
+
+
+@functools.cache
+def _hints(record_type: type) -> dict[str, Any]:
+    return typing.get_type_hints(record_type)

@@ -225,10 +225,12 @@ class Fingerprint:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cleaned:
-    """A document that was kept so far, and its fingerprint."""
+    """A document that was kept so far, and what other documents are to be compared with."""
 
     document: Document
     fingerprint: Fingerprint
+    line_keys: bytes = b""  # 8 bytes for each distinct line of the text, to find those that recur in other documents
+    line_numbers: tuple[int, ...] = ()  # of the lines of the text in the extracted text
 
 
 def doc_id(source_uri: str, member: str | None, number: int) -> str:

@@ -1,28 +1,20 @@
 """Deduplicate: which staged documents are duplicates of which.
 
-Keys are sorted into partitions in files beside the shards, and what is shuffled says where they stand. Shuffled
-themselves, as arrays of 16 bytes a key, they cost the local runner 4.1 KB a document at the peak, six times their size,
-for its copies; this way 1.4 KB (200,000 documents of random signatures, 8 partitions).
+Keys stand in files beside the shards, and signatures are read for candidates alone: what is shuffled are references.
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
-import operator
-import posixpath
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms.files import create_file, open_file
-from transforms.stage_text import FINGERPRINTS, StagedShard, open_staged
+from transforms.key_files import Array, KeyRange, joined, read_ranges, write_key_file
+from transforms.stage_text import FINGERPRINTS, StagedShard
 from transforms.text.duplicates import KEYED, PAIR, Fingerprints, candidate_pairs, resolve
 from transforms.text.fingerprint import SIGNATURE_BYTES, band_keys, exact_key
 
@@ -43,16 +35,6 @@ SURVIVOR = 0
 
 KEYED_ROWS = 10_000
 """Documents whose keys are in memory while they are sorted into partitions."""
-
-Array = npt.NDArray[Any]
-
-
-class KeyRange(NamedTuple):
-    """Where some keys of one partition stand in a file."""
-
-    path: str
-    offset: int  # bytes
-    size: int  # bytes
 
 
 class Deduplicate(beam.PTransform):
@@ -75,26 +57,17 @@ class Deduplicate(beam.PTransform):
 
 
 def keys_of_shard(shard: StagedShard, partitions: int) -> Iterator[tuple[int, KeyRange]]:
-    """(partition, `KeyRange`) pairs: where the keys of the shard's documents were written, 16 bytes each.
+    """(partition, `KeyRange`) pairs: where the keys of the shard's documents were written, 16 bytes each."""
+    if shard.documents:
+        yield from write_key_file(shard.folder, "keys", _keys(shard), partitions)
 
-    A second attempt writes beside the first, and only what it emits is read.
-    """
-    if not shard.documents:
-        return
-    row, written = 0, 0
-    path = posixpath.join(shard.folder, f"keys-{uuid.uuid4().hex[:8]}.bin")
-    with open_staged(shard.folder, "fingerprints") as stream, create_file(path) as sink:
+
+def _keys(shard: StagedShard) -> Iterator[Array]:
+    document = shard.split << ROW_BITS
+    with shard.open("fingerprints") as stream:
         for batch in pq.ParquetFile(stream).iter_batches(columns=["exact", "signature"], batch_size=KEYED_ROWS):
-            keyed = _keyed(batch, first_document=(shard.split << ROW_BITS) + row)
-            row += batch.num_rows
-            partition = (keyed["key"] >> np.uint64(1)) % np.uint64(partitions)  # the lowest bit tells exact from near
-            order = np.argsort(partition, kind="stable")
-            sink.write(keyed[order].tobytes())
-            counts = np.bincount(partition.astype(int), minlength=partitions)
-            for number in range(partitions):
-                if size := int(counts[number]) * KEYED.itemsize:
-                    yield number, KeyRange(path, written, size)
-                    written += size
+            yield _keyed(batch, document)
+            document += batch.num_rows
 
 
 def _keyed(batch: pa.RecordBatch, first_document: int) -> Array:
@@ -115,15 +88,7 @@ def _keyed(batch: pa.RecordBatch, first_document: int) -> Array:
 
 def candidates_of_partition(_: int, ranges: Iterable[KeyRange]) -> tuple[None, bytes]:
     """The candidate pairs of one partition, an array of `PAIR` as bytes, under the one key that gathers them."""
-    return None, candidate_pairs(_joined(_read_ranges(ranges), KEYED)).tobytes()
-
-
-def _read_ranges(ranges: Iterable[KeyRange]) -> Iterator[bytes]:
-    for path, of_file in itertools.groupby(sorted(ranges), key=operator.attrgetter("path")):
-        with open_file(path) as stream:
-            for each in of_file:
-                stream.seek(each.offset)
-                yield stream.read(each.size)
+    return None, candidate_pairs(read_ranges(ranges, KEYED)).tobytes()
 
 
 def verdicts_of_candidates(
@@ -131,7 +96,7 @@ def verdicts_of_candidates(
 ) -> Iterator[tuple[int, bytes]]:
     """(split, array of `ROW_VERDICT` as bytes) pairs for the verdicts on all candidates."""
     by_split = {shard.split: shard for shard in shards}
-    verdicts = resolve(_joined(gathered[1], PAIR), functools.partial(_fingerprints, by_split))
+    verdicts = resolve(joined(gathered[1], PAIR), functools.partial(_fingerprints, by_split))
     survivors, duplicates = np.unique(verdicts["survivor"], return_counts=True)
     survivor_ids = np.array(_look_up(by_split, survivors, ["doc_id"])["doc_id"].to_pylist(), "S64")
     rows = np.zeros(len(verdicts) + len(survivors), ROW_VERDICT)
@@ -163,7 +128,7 @@ def _look_up(shards: dict[int, StagedShard], documents: Array, columns: list[str
     found = [pa.table([[]] * len(columns), schema=pa.schema([FINGERPRINTS.field(name) for name in columns]))]
     splits = documents >> np.uint64(ROW_BITS)
     for split in np.unique(splits):
-        with open_staged(shards[int(split)].folder, "fingerprints") as stream:
+        with shards[int(split)].open("fingerprints") as stream:
             found.append(pq.read_table(stream, columns=columns).take(documents[splits == split] & _ROW_MASK))
     return pa.concat_tables(found)
 
@@ -171,7 +136,3 @@ def _look_up(shards: dict[int, StagedShard], documents: Array, columns: list[str
 def _fixed_bytes(column: pa.ChunkedArray) -> Array:
     """A column of fixed-size binary without nulls as an array of bytes, one row a value."""
     return np.frombuffer(b"".join(column.to_pylist()), "u1").reshape(len(column), column.type.byte_width)
-
-
-def _joined(arrays: Iterable[bytes], dtype: np.dtype[Any]) -> Array:
-    return np.frombuffer(b"".join(arrays), dtype)

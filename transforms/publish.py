@@ -19,11 +19,12 @@ import pyarrow.parquet as pq
 
 from schemas.parquet import DATASETS, schema_of, to_table
 from schemas.records import Rejection, Source, SourceFile
-from transforms.deduplicate import ROW_VERDICT, SURVIVOR, Array
+from transforms.deduplicate import ROW_VERDICT, SURVIVOR
 from transforms.files import create_file
+from transforms.key_files import Array
 from transforms.parquet_sink import ParquetSink, PublishedFile
 from transforms.read_files import FileTally
-from transforms.stage_text import StagedShard, open_staged
+from transforms.stage_text import StagedShard
 from transforms.text.duplicates import EXACT_DUPLICATE, KINDS, THRESHOLD
 
 GROUP_TEXT_BYTES = 512 << 20
@@ -173,7 +174,7 @@ def _detail(kind: int, similarity: float) -> str:
 
 def _read(shard: StagedShard, name: str, rows: int) -> Iterator[pa.Table]:
     if rows:
-        with open_staged(shard.folder, name) as stream:
+        with shard.open(name) as stream:
             file = pq.ParquetFile(stream)
             for number in range(file.num_row_groups):  # bounded in bytes when they were staged, which batches are not
                 yield file.read_row_group(number)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import posixpath
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import apache_beam as beam
@@ -16,7 +17,7 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.parquet import DATASETS, to_table
-from schemas.records import Cleaned, Document, Fingerprint, Quarantined, Rejection
+from schemas.records import Cleaned, Document, Quarantined, Rejection
 from transforms import progress
 from transforms.files import create_file, open_file
 from transforms.text.fingerprint import SIGNATURE_BYTES
@@ -30,9 +31,11 @@ FINGERPRINTS = pa.schema(
         pa.field("doc_id", pa.string(), False),
         pa.field("exact", pa.binary(16), False),
         pa.field("signature", pa.binary(SIGNATURE_BYTES)),
+        pa.field("line_keys", pa.binary(), False),
+        pa.field("line_numbers", pa.list_(pa.uint32()), False),
     ]
 )
-"""What deduplication reads of a staged document; the row's place is the document's place in its shard."""
+"""What is compared of a staged document; the row's place is the document's place in its shard."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,6 +57,16 @@ class StagedShard:
     rejects: int  # rows
     quarantine: int  # rows
     text_bytes: int
+    revision: str = ""  # of its documents and their fingerprints, where they were staged again
+
+    def path(self, name: str) -> str:
+        """The path of one of its files: a data set's name, or "fingerprints"."""
+        revised = self.revision if name in ("documents", "fingerprints") else ""
+        return posixpath.join(self.folder, f"{name}{revised}.parquet")
+
+    def open(self, name: str) -> BinaryIO:
+        """The bytes of one of its files."""
+        return open_file(self.path(name))
 
 
 class StageText(beam.PTransform):
@@ -99,11 +112,10 @@ class _ShardWriter:
         self.split = split
         self._folder = folder
         self._constants = dataclasses.asdict(provenance)
-        self._writers: dict[str, pq.ParquetWriter] = {}
-        self._sinks: list[Any] = []
+        self._files = StagedFiles(StagedShard(split, folder, 0, 0, 0, 0))
         self._rows: dict[str, list[Any]] = {name: [] for name in DATASETS}
-        self._fingerprints: list[tuple[str, Fingerprint]] = []
-        self._written = dict.fromkeys(DATASETS, 0)
+        self._cleaned: list[Cleaned] = []
+        self._written = collections.Counter[str]()
         self._buffered_bytes = 0
         self._text_bytes = 0
 
@@ -111,7 +123,7 @@ class _ShardWriter:
         row: Document | Rejection | Quarantined
         if isinstance(result, Cleaned):
             name, row = "documents", result.document
-            self._fingerprints.append((row.doc_id, result.fingerprint))
+            self._cleaned.append(result)
             size = len(row.text.encode()) + row.removed_chars
         elif isinstance(result, Rejection):
             name, row, size = "rejects", result, len((result.text or "").encode())
@@ -126,46 +138,60 @@ class _ShardWriter:
 
     def close(self) -> StagedShard:
         self._flush()
-        for writer in self._writers.values():
-            writer.close()
-        for sink in self._sinks:
-            sink.close()
-        return StagedShard(self.split, self._folder, **self._written, text_bytes=self._text_bytes)
+        self._files.close()
+        return StagedShard(
+            split=self.split,
+            folder=self._folder,
+            documents=self._written["documents"],
+            rejects=self._written["rejects"],
+            quarantine=self._written["quarantine"],
+            text_bytes=self._text_bytes,
+        )
 
     def _flush(self) -> None:
         for name, rows in self._rows.items():
             if rows:
-                self._write(name, to_table(DATASETS[name], rows, **self._constants))
+                self._files.write(name, to_table(DATASETS[name], rows, **self._constants))
                 self._written[name] += len(rows)
-        if self._fingerprints:
-            self._write("fingerprints", _fingerprint_table(self._fingerprints))
+        if self._cleaned:
+            self._files.write("fingerprints", fingerprint_table(self._cleaned))
         self._rows = {name: [] for name in DATASETS}
-        self._fingerprints = []
+        self._cleaned = []
         self._buffered_bytes = 0
 
-    def _write(self, name: str, table: pa.Table) -> None:
+
+class StagedFiles:
+    """The Parquet files of a shard that are being written, opened with their first table; one table a row group."""
+
+    def __init__(self, shard: StagedShard) -> None:
+        self._shard = shard
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._sinks: list[BinaryIO] = []
+
+    def write(self, name: str, table: pa.Table) -> None:
+        """Append a table to the file of this name."""
         if name not in self._writers:
-            sink = create_file(staged_path(self._folder, name))
+            sink = create_file(self._shard.path(name))
             self._sinks.append(sink)
             # Written once and read once, minutes later on the same machine: fast beats small.
             self._writers[name] = pq.ParquetWriter(sink, table.schema, compression="lz4")
         self._writers[name].write_table(table)
 
+    def close(self) -> None:
+        """Finish the files."""
+        for writer in self._writers.values():
+            writer.close()
+        for sink in self._sinks:
+            sink.close()
 
-def _fingerprint_table(fingerprints: list[tuple[str, Fingerprint]]) -> pa.Table:
+
+def fingerprint_table(cleaned: Sequence[Cleaned]) -> pa.Table:
+    """The rows of `FINGERPRINTS` for some documents."""
     columns = {
-        "doc_id": [doc_id for doc_id, _ in fingerprints],
-        "exact": [fingerprint.exact for _, fingerprint in fingerprints],
-        "signature": [fingerprint.signature for _, fingerprint in fingerprints],
+        "doc_id": [each.document.doc_id for each in cleaned],
+        "exact": [each.fingerprint.exact for each in cleaned],
+        "signature": [each.fingerprint.signature for each in cleaned],
+        "line_keys": [each.line_keys for each in cleaned],
+        "line_numbers": [each.line_numbers for each in cleaned],
     }
     return pa.table(columns, FINGERPRINTS)
-
-
-def staged_path(folder: str, name: str) -> str:
-    """The path of one file of a staged shard."""
-    return posixpath.join(folder, f"{name}.parquet")
-
-
-def open_staged(folder: str, name: str) -> BinaryIO:
-    """The bytes of one file of a staged shard."""
-    return open_file(staged_path(folder, name))

@@ -7,7 +7,7 @@ weighed: some phrases count only before the first or after the last line of pros
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from schemas.records import RemovedText
 from transforms.text.phrases import Position, Rule
@@ -28,6 +28,7 @@ class Stripped:
     """A text without its boilerplate, and what was taken out."""
 
     text: str
+    line_numbers: tuple[int, ...]  # of the lines of `text` in the text that it was made of
     removed: tuple[RemovedText, ...]
 
 
@@ -91,10 +92,22 @@ def strip_boilerplate(text: str, *, title: str | None = None) -> Stripped:
     Runs of blank lines become one, none at the start or end; the text is empty when it was boilerplate alone.
     """
     decisions = judge_lines(text, title=title)
-    kept: list[str] = []
-    for decision in decisions:
-        blank = not decision.text.strip()
-        if decision.rule is None and not (blank and (not kept or not kept[-1])):
-            kept.append("" if blank else decision.text)
     removed = tuple(RemovedText(d.rule, d.number, d.text) for d in decisions if d.rule is not None)
-    return Stripped("\n".join(kept).rstrip("\n"), removed)
+    return Stripped(*join_lines((d.number, d.text) for d in decisions if d.rule is None), removed)
+
+
+def join_lines(lines: Iterable[tuple[int, str]]) -> tuple[str, tuple[int, ...]]:
+    r"""One text of numbered lines, and the number of each line in it; runs of blank ones become one, at the ends none.
+
+    >>> join_lines([(1, ""), (2, "a"), (4, " "), (5, ""), (7, "b"), (8, "")])
+    ('a\n\nb', (2, 4, 7))
+    """
+    kept: list[tuple[int, str]] = []
+    for number, line in lines:
+        if line.strip():
+            kept.append((number, line))
+        elif kept and kept[-1][1]:
+            kept.append((number, ""))
+    if kept and not kept[-1][1]:
+        kept.pop()
+    return "\n".join(line for _, line in kept), tuple(number for number, _ in kept)

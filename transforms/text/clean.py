@@ -6,14 +6,16 @@ import dataclasses
 import hashlib
 import itertools
 import urllib.parse
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from schemas.records import Cleaned, Document, Fingerprint, RawRecord, Rejection, doc_id
-from transforms.text.boilerplate import Stripped, strip_boilerplate
+from schemas.records import Cleaned, Document, RawRecord, Rejection, RemovedText, doc_id
+from transforms.text.boilerplate import Stripped, join_lines, strip_boilerplate
 from transforms.text.extract import Extraction, extract
 from transforms.text.fingerprint import fingerprint
 from transforms.text.language import DetectedLanguage, ask_langdetect, detect_language, detect_mix
 from transforms.text.metadata import TextMetadata, read_metadata
+from transforms.text.recurring import line_keys, recurring_group, recurring_lines
 
 MOSTLY_CUT_SHARE = 0.5
 """A document that lost more than this share of its characters as boilerplate is flagged, not trusted."""
@@ -61,8 +63,31 @@ def clean(record: RawRecord, options: CleaningOptions) -> Cleaned | Rejection:
     rejection = _unwanted(stripped.text, language, options, source)
     if rejection:
         return rejection
-    marks = fingerprint(stripped.text)
-    return Cleaned(_document(extraction, stripped, language, marks, source), marks)
+    return _cleaned(_document(extraction, stripped, language, source), stripped.line_numbers)
+
+
+def cut_recurring(document: Document, line_numbers: Sequence[int], documents_with: Mapping[int, int]) -> Cleaned | None:
+    """The document without the lines that recur in other documents, measured anew; None when it has none.
+
+    Its `language` stays, for what is left is most of the text. `line_numbers` are those of `Cleaned`, `documents_with`
+    as for `recurring_lines`.
+    """
+    cut = recurring_lines(document, documents_with)
+    if not cut:
+        return None
+    lines = document.text.split("\n")
+    text, numbers = join_lines((line_numbers[at], line) for at, line in enumerate(lines) if at not in cut)
+    removed = [*document.removed, *(RemovedText(rule, line_numbers[at], lines[at]) for at, rule in cut.items())]
+    removed.sort(key=lambda each: each.start_line)
+    return _cleaned(
+        dataclasses.replace(
+            document,
+            text=text,
+            removed=tuple(removed),
+            language_mix=detect_mix(text, document.language),
+        ),
+        numbers,
+    )
 
 
 def source_columns(record: RawRecord) -> dict[str, Any]:
@@ -113,14 +138,13 @@ def _document(
     extraction: Extraction,
     stripped: Stripped,
     language: DetectedLanguage,
-    marks: Fingerprint,
     source: dict[str, Any],
 ) -> Document:
-    text, metadata = stripped.text, describe(extraction, stripped)
-    removed_chars = sum(len(cut.text) for cut in stripped.removed)
+    """The document but for what `_cleaned` measures."""
+    metadata = describe(extraction, stripped)
     return Document(
-        text=text,
-        text_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        text=stripped.text,
+        text_sha256="",
         title=metadata.title,
         url=extraction.url,
         host=_host(extraction.url),
@@ -131,17 +155,29 @@ def _document(
         language=language.language,
         language_score=language.score,
         language_candidates=language.candidates,
-        language_mix=detect_mix(text, language.language),
+        language_mix=detect_mix(stripped.text, language.language),
         script=language.script,
-        char_count=len(text),
-        word_count=marks.token_count,
-        removed_chars=removed_chars,
         removed=stripped.removed,
-        quality_flags=_quality_flags(text, removed_chars),
         cluster_id=source["doc_id"],
         extractor=extraction.extractor,
         **source,
     )
+
+
+def _cleaned(document: Document, line_numbers: tuple[int, ...]) -> Cleaned:
+    """The document with the measures of its text, and what other documents are to be compared with."""
+    text, marks = document.text, fingerprint(document.text)
+    removed_chars = sum(len(cut.text) for cut in document.removed)
+    measured = dataclasses.replace(
+        document,
+        text_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        char_count=len(text),
+        word_count=marks.token_count,
+        removed_chars=removed_chars,
+        quality_flags=_quality_flags(text, removed_chars),
+    )
+    group = recurring_group(document.host, document.source_uri, document.member)
+    return Cleaned(measured, marks, line_keys(text, group, document.title).tobytes(), line_numbers)
 
 
 def _host(url: str | None) -> str | None:

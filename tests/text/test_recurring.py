@@ -1,0 +1,110 @@
+"""Lines that recur over the documents of a host: which count as the same, and which of them are template."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.records import Document
+from transforms.text.clean import cut_recurring
+from transforms.text.recurring import MIN_DOCUMENTS, MIN_DOCUMENTS_WITHIN, line_keys, recurring_lines
+
+PROSE = "The ferry to the island was late again on Tuesday, and the passengers waited in the rain for two hours."
+MORE_PROSE = (
+    "On Wednesday the company said that a new engine would arrive in spring, and nobody at the pier believed it."
+)
+LONG = "You read this text because our members pay for it, and we thank every one of them for doing so each month."
+
+
+def document(
+    *lines: str, host: str | None = "example.org", uri: str = "crawl/a.html", title: str | None = None
+) -> Document:
+    text = "\n".join(lines)
+    return Document(
+        doc_id="1", source_uri=uri, source_sha256="", media_type="", text=text, text_sha256="", host=host, title=title
+    )
+
+
+def counts(*lines: str, times: int = MIN_DOCUMENTS, group: str = "example.org") -> dict[int, int]:
+    return dict.fromkeys(line_keys("\n".join(lines), group, None).tolist(), times)
+
+
+def cut(of: Document, known: dict[int, int]) -> list[tuple[str, str]]:
+    lines = of.text.split("\n")
+    return [(lines[at], rule) for at, rule in recurring_lines(of, known).items()]
+
+
+@pytest.mark.parametrize(
+    ("line", "other"),
+    [
+        ("Seite 3 von 12", "Seite 10 von 128"),
+        ("» TË FUNDIT:", "të fundit"),
+        ("Read on the web: The ferry is late", "Read on the web: Oranges"),
+    ],
+)
+def test_small_variations_are_the_same_line(line: str, other: str) -> None:
+    keys = line_keys(line, "example.org", "The ferry is late")
+    assert len(keys) == 1
+    assert keys == line_keys(other, "example.org", "Oranges")
+
+
+def test_a_line_that_was_taken_for_the_title_is_counted_all_the_same() -> None:
+    page = document("Tema të ditës", PROSE, title="Tema të ditës")
+    assert cut(page, counts("Tema të ditës")) == [("Tema të ditës", "recurring.edge")]
+
+
+def test_a_line_of_another_host_is_another_line() -> None:
+    assert not set(line_keys(LONG, "a.example", None).tolist()) & set(line_keys(LONG, "b.example", None).tolist())
+
+
+def test_numbers_and_marks_alone_do_not_count() -> None:
+    assert len(line_keys("12\n---\n4,5 %\n\nkm", "example.org", None)) == 0
+
+
+def test_what_recurs_around_the_prose_is_template() -> None:
+    page = document("Tema të ditës", "Ferry late", PROSE, MORE_PROSE, "Na shkruani", "Lexo gjithashtu")
+    known = counts("Tema të ditës", "Na shkruani")
+    assert cut(page, known) == [("Tema të ditës", "recurring.edge"), ("Na shkruani", "recurring.edge")]
+
+
+def test_a_heading_between_lines_of_prose_stays_however_often_it_recurs() -> None:
+    assert cut(document(PROSE, "Conclusion", MORE_PROSE), counts("Conclusion", times=1000)) == []
+
+
+@pytest.mark.parametrize(("times", "expected"), [(MIN_DOCUMENTS_WITHIN - 1, []), (MIN_DOCUMENTS_WITHIN, [LONG])])
+def test_a_long_line_between_lines_of_prose_must_recur_more_often(times: int, expected: list[str]) -> None:
+    assert [line for line, _ in cut(document(PROSE, LONG, MORE_PROSE), counts(LONG, times=times))] == expected
+
+
+def test_a_document_without_prose_of_its_own_is_left_alone() -> None:
+    assert cut(document("Weather in Graz", LONG, "21 degrees"), counts(LONG, times=1000)) == []
+
+
+def test_a_document_that_would_lose_more_than_half_is_left_alone() -> None:
+    page = document(PROSE, LONG, LONG + " Again.")
+    assert cut(page, counts(LONG, LONG + " Again.", times=1000)) == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "group"), [("crawl/2024/a.txt", "crawl/2024"), ("a.txt", ""), ("s3://bucket/x/a.txt", "s3://bucket/x")]
+)
+def test_without_an_address_the_folder_is_the_source(uri: str, group: str) -> None:
+    page = document(PROSE, MORE_PROSE, "Na shkruani", host=None, uri=uri)
+    assert cut(page, counts("Na shkruani", group=group)) == [("Na shkruani", "recurring.edge")]
+    assert cut(page, counts("Na shkruani", group="elsewhere")) == []
+
+
+def test_the_document_is_measured_anew_and_says_where_the_line_stood() -> None:
+    page = document(PROSE, "", MORE_PROSE, "", "Na shkruani")
+    numbers = (2, 3, 4, 7, 9)  # of the lines in the extracted text
+    cleaned = cut_recurring(page, numbers, counts("Na shkruani"))
+    assert cleaned is not None
+    found = cleaned.document
+    assert found.text == f"{PROSE}\n\n{MORE_PROSE}"
+    assert [(r.rule, r.start_line, r.text) for r in found.removed] == [("recurring.edge", 9, "Na shkruani")]
+    assert (found.char_count, found.removed_chars) == (len(found.text), len("Na shkruani"))
+    assert cleaned.line_numbers == (2, 3, 4)
+    assert cut_recurring(found, cleaned.line_numbers, counts("Na shkruani")) is None
+
+
+def test_a_document_without_recurring_lines_is_not_touched() -> None:
+    assert cut_recurring(document(PROSE, MORE_PROSE), (1, 2), counts("Na shkruani")) is None
