@@ -17,10 +17,17 @@ HERE = pathlib.Path(__file__).parent
 SEEDS = HERE.parent.parent / "seeds"
 GOLDEN = json.loads((HERE.parent / "golden" / "boilerplate.json").read_text(encoding="utf-8"))
 DOCUMENTS = [pytest.param(document["lines"], id=document["name"]) for document in GOLDEN["documents"]]
-LABELLED: dict[str, list[list[tuple[str, bool]]]] = json.loads(
-    (HERE.parent / "golden" / "boilerplate_languages.json").read_text(encoding="utf-8")
-)
+LabelledDocuments = dict[str, list[list[tuple[str, bool]]]]
 """Short documents by language; a line is labelled true when it is boilerplate."""
+
+
+def labelled(name: str) -> LabelledDocuments:
+    documents: LabelledDocuments = json.loads((HERE.parent / "golden" / name).read_text(encoding="utf-8"))
+    return documents
+
+
+LABELLED = labelled("boilerplate_languages.json")
+FURTHER = labelled("boilerplate_further_languages.json")
 PROSE = "The harbour was closed for nine days after the storm, and the boats lay in the mud until the tide came back."
 
 
@@ -57,6 +64,24 @@ def test_precision_and_recall_by_language(language: str) -> None:
     right = sum(label and cut for label, cut in zip(labels, cuts, strict=True))
     assert right / sum(cuts) >= 0.98, "precision"
     assert right / sum(labels) >= 0.9, "recall"
+
+
+@pytest.mark.parametrize("language", FURTHER)
+def test_precision_and_recall_in_further_languages(language: str) -> None:
+    judged = [
+        (label, decision.rule is not None)
+        for document in FURTHER[language]
+        for (_, label), decision in zip(document, judge_lines("\n".join(text for text, _ in document)), strict=True)
+    ]
+    assert [pair for pair in judged if pair == (False, True)] == []
+    assert sum(label and cut for label, cut in judged) >= 0.85 * sum(label for label, _ in judged)
+
+
+@pytest.mark.parametrize("language", [*LABELLED, *FURTHER])
+def test_stripping_labelled_documents_twice_is_stripping_them_once(language: str) -> None:
+    for document in (*LABELLED.get(language, []), *FURTHER.get(language, [])):
+        once = strip_boilerplate("\n".join(text for text, _ in document))
+        assert strip_boilerplate(once.text).removed == ()
 
 
 @pytest.mark.parametrize("name", GOLDEN["seeds"])
@@ -162,6 +187,25 @@ def test_posts_listed_with_their_dates_go_from_the_end(date: str) -> None:
     assert rules_of(*STORY, *posts)[len(STORY) :] == ["related.dated"] * 6
     assert rules_of(*STORY, *posts[:4])[len(STORY) :] == [None] * 4
     assert rules_of(*posts) == [None] * 6
+
+
+HEADLINE = "Harbour reopens after nine days"
+
+
+def test_notes_on_who_and_when_go_where_they_are_two_or_more() -> None:
+    stack = [HEADLINE, "Jane Doe", "Senior Reporter", "May 3, 2020", *STORY]
+    assert rules_of(*stack)[1:4] == ["byline.name", "byline.en.by", "timestamp.bare"]
+    assert rules_of(HEADLINE, "by Jane Doe", *STORY) == [None] * (len(STORY) + 2)
+    assert rules_of(HEADLINE, "By Jane Doe | May 3, 2020", *STORY)[1] == "byline.en.by"
+    assert rules_of(HEADLINE, "Jane Doe, May 3, 2020", "Staff writer", "3 days ago", *STORY)[1] == "byline.name"
+    assert rules_of("Storm Eunice, February 18, 2022", *STORY)[0] is None
+    assert rules_of(HEADLINE, "May 3, 2020", *STORY)[1] == "timestamp.bare"
+    assert rules_of(HEADLINE, "As delivered in Vienna", "May 3, 2020", *STORY) == [None] * (len(STORY) + 3)
+    assert rules_of(*STORY, "Senior Reporter", "May 3, 2020")[-2:] == [None] * 2
+
+
+def test_a_name_goes_with_the_notes_only_below_a_headline() -> None:
+    assert rules_of("Jane Doe", "Staff writer", "May 3, 2020", *STORY)[0] is None
 
 
 def test_blank_lines_collapse_and_line_numbers_are_of_the_input() -> None:

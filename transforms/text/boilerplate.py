@@ -45,6 +45,8 @@ def _admits(position: Position, at: int, first_prose: int, last_prose: int, last
             return at == last and at > last_prose
         case "edge":
             return not first_prose <= at <= last_prose
+        case "note":
+            return False  # never by itself
 
 
 def _cut_by_phrase(lines: Sequence[Line]) -> dict[int, Rule]:
@@ -52,8 +54,8 @@ def _cut_by_phrase(lines: Sequence[Line]) -> dict[int, Rule]:
     cut = {}
     for at, line in enumerate(lines):
         for rule in line.rules:
-            if rule.match == "section" and rule.position != "any" and last_prose < 0:
-                continue  # a list has no end where an opener could stand
+            if rule.position != "any" and last_prose < 0 and (rule.match == "section" or rule.kind == "navigation"):
+                continue  # a list has no ends where an opener or a menu could stand
             if _admits(rule.position, at, first_prose, last_prose, len(lines) - 1):
                 cut[at] = rule
                 break

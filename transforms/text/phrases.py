@@ -15,12 +15,12 @@ import unicodedata
 from typing import Any, Literal
 
 Match = Literal["line", "start", "contains", "section"]
-Position = Literal["any", "edge", "head", "tail", "last"]
+Position = Literal["any", "edge", "head", "tail", "last", "note"]
 
 MAX_CHARS: dict[Match, int] = {"line": 100, "section": 100, "start": 240, "contains": 600}
 """Longest line, in code points after folding, that a rule looks at unless it says otherwise."""
 
-SIGN_KINDS = frozenset({"related", "read_more", "share", "navigation", "credit", "controls", "caption"})
+SIGN_KINDS = frozenset({"related", "read_more", "share", "navigation", "credit", "controls", "caption", "byline"})
 """Kinds whose lines are links, buttons and labels, never sentences."""
 
 
@@ -36,7 +36,8 @@ class Rule:
     cut: tuple[str, ...]  # lines the rule cuts
     keep: tuple[str, ...]  # look-alikes that must stay
     match: Match = "line"  # the whole line, its start, anywhere in it, or a whole line that opens a section
-    position: Position = "any"  # head and tail are before the first and after the last line of prose; edge is either
+    position: Position = "any"  # head and tail are before the first and after the last line of prose; edge is either;
+    # a note says who or when, and goes with another one beside it in the head: see `structure.notes`
     max_chars: int = 0
     needs: tuple[str, ...] = ()  # literals, one of which stands in every line that matches; they make `contains` cheap
 
@@ -199,17 +200,25 @@ class _Gate:
         self.longest = max(rule.max_chars for rule in self.rules)
         self._short = MAX_CHARS[matches[0]]
         self._patterns: dict[tuple[str, bool], list[str]] = {}
+        self._rules: dict[str, dict[Rule, None]] = {}
         for rule in self.rules:
             for part in (part for pattern in rule.patterns for part in _alternatives(pattern)):
                 for first in _first_characters(part) or {""}:
                     self._patterns.setdefault((first, False), []).append(part)
+                    self._rules.setdefault(first, {})[rule] = None
                     if rule.max_chars > self._short:
                         self._patterns.setdefault((first, True), []).append(part)
         self.tries = functools.cache(self._tries)
+        self.beginning = functools.cache(self._beginning)
 
     def _tries(self, first: str, long: bool) -> tuple[re.Pattern[str], ...]:
         pattern = re.compile("|".join(self._patterns[first, long]))
         return (pattern, *self.tries("", long)) if first else (pattern,)
+
+    def _beginning(self, first: str) -> tuple[Rule, ...]:
+        """The rules of a line that starts with this character, in the order of all."""
+        some = self._rules.get(first, {}) | self._rules.get("", {})
+        return tuple(rule for rule in self.rules if rule in some)
 
     def patterns(self, key: str) -> tuple[re.Pattern[str], ...]:
         """The expressions to try on this line."""
@@ -263,9 +272,9 @@ def matching_rules(key: str, *, sentence: bool = False) -> tuple[Rule, ...]:
     if not key:
         return ()  # a line of nothing but zero-width characters
     if size <= _WHOLE.longest and any(pattern.fullmatch(key) for pattern in _WHOLE.patterns(key)):
-        found += [rule for rule in _WHOLE.rules if _compiled(rule).fullmatch(key)]
+        found += [rule for rule in _WHOLE.beginning(key[0]) if _compiled(rule).fullmatch(key)]
     if size <= _START.longest and any(pattern.match(key) for pattern in _START.patterns(key)):
-        found += [rule for rule in _START.rules if _compiled(rule).match(key)]
+        found += [rule for rule in _START.beginning(key[0]) if _compiled(rule).match(key)]
     if size <= _CONTAINS.longest:
         found += [rule for rule in _CONTAINS.candidates(key) if _compiled(rule).search(key)]
     fitting = (rule for rule in found if size <= rule.max_chars and not (sentence and rule.kind in SIGN_KINDS))

@@ -28,9 +28,17 @@ MAX_AUTHORS = 4  # told about at the end of a text; a page about more people is 
 MAX_LINES_TO_NAME = 3  # from the lines about an author up to the name
 MAX_NAME_CHARS = 40  # longest line that may be an author's name
 
+BARE_DATE = "timestamp.bare"
+NOTE_KINDS = frozenset({"byline", "timestamp", "author_box"})
+MIN_NOTES = 2  # lines that say who or when, from which they are a template's
+MAX_DATED_CHARS = 90  # longest line with a name and a date
+MAX_DATES = 2  # published and updated; more dates above the text are a list of events
+MAX_NOTE_LINES = 12  # from the top, where notes are looked for
+MIN_HEADLINE_SPACES = 3  # in the line above a bare name that counts as its headline
+
 MIN_POSTS = 3  # dated headlines at the end that make a list of posts
 MAX_SHARE_DATED = 0.3  # of a text's characters in such a list; an archive or a thread is dated all through
-MAX_DATE_CHARS = 30  # longest line that is a date alone
+MAX_DATE_CHARS = 40  # longest line that is a date alone, with its weekday and hour
 MAX_LINES_A_POST = 5  # lines from the date of one to the date of the next
 MIN_PROSE_ABOVE = 3  # lines of prose above a closer without which the page may be what stands below
 MAX_SHARE_BELOW: Mapping[str, float] = {
@@ -39,6 +47,7 @@ MAX_SHARE_BELOW: Mapping[str, float] = {
     "paywall": 0.2,
     "newsletter": 0.1,
     "copyright": 0.1,
+    **dict.fromkeys(("share", "tags", "navigation", "timestamp"), 0.05),
     "author_box": 0.03,
 }
 MAX_SHARE_CLOSED = max(MAX_SHARE_BELOW.values())
@@ -214,11 +223,14 @@ def alternative_texts(lines: Sequence[Line], phrases: Mapping[int, Rule]) -> dic
 
 
 _YEAR = r"(?:19|20)\d\d"
-_BARE_DATE = re.compile(
+_DAY = (
     rf"(?:[^\W\d_]{{3,12}}\.? \d{{1,2}}(?:st|nd|rd|th)?,? {_YEAR}|\d{{1,2}}\.? (?:de )?[^\W\d_]{{3,12}}\.?"
     rf" (?:de )?{_YEAR}|\d{{1,2}}[./-] ?\d{{1,2}}[./-] ?(?:\d\d|{_YEAR})"
     rf"|{_YEAR}[-./年] ?\d{{1,2}}[-./月] ?\d{{1,2}}日?)"
 )
+_CLOCK = r"[,.]?(?: ?[|·-])?(?: [^\W\d_]{1,4}\.?)? \d{1,2}[:.h]\d\d(?: ?[^\W\d_]{1,4}\.?)?"
+_A_DAY = re.compile(_DAY)
+_BARE_DATE = re.compile(rf"(?:[^\W\d_]{{2,12}}\.?,? )?{_DAY}(?:{_CLOCK})?")
 
 
 def dated_list(lines: Sequence[Line]) -> dict[int, str]:
@@ -239,6 +251,49 @@ def dated_list(lines: Sequence[Line]) -> dict[int, str]:
 
 
 _NAME = re.compile(r"(?:[^\W\d_][\w.’'-]*)(?: (?:[^\W\d_][\w.’'-]*)){1,3}")
+
+
+def notes(lines: Sequence[Line], phrases: Mapping[int, Rule]) -> dict[int, str]:
+    """The lines above the text that say who wrote it and when, where they are two or more, with bare names (.95).
+
+    One alone stays: a headline with "by NAME" under it is how a document begins, a stack of notes is a template's. A
+    date alone between headline and text goes, and so does "by NAME" with a date in the same line.
+    """
+    zone = _above_text(lines)
+    found = {at: note for at in zone if at not in phrases and (note := _note(lines[at]))}
+    said = found.keys() | {at for at in zone if at in phrases and phrases[at].kind in NOTE_KINDS}
+    titles = (at for at in zone if at not in said and not lines[at].prose)
+    headline = next((at for at in titles if lines[at].key.count(" ") >= MIN_HEADLINE_SPACES), len(lines))
+    stack = len(said) + sum(_says_both(lines[at], found[at], under_headline=at == headline + 1) for at in found)
+    dates = sum(note == BARE_DATE for note in found.values())
+    if stack < MIN_NOTES or dates > MAX_DATES:
+        return {}
+    beside = (at for at in zone if at > headline and at not in said and said & {at - 1, at + 1})
+    return found | {at: "byline.name" for at in beside if _names_person(lines[at].text.strip())}
+
+
+def _above_text(lines: Sequence[Line]) -> range:
+    """The first lines, up to the second one of prose: the first may be the standfirst."""
+    prose = [at for at, line in enumerate(lines[: MAX_NOTE_LINES + 1]) if line.prose]
+    return range(prose[:2][-1] if prose else 0)
+
+
+def _note(line: Line) -> str | None:
+    """The id of what makes a line a note on who or when; None when it is something else."""
+    if len(line.key) <= MAX_DATE_CHARS and _BARE_DATE.fullmatch(line.key):
+        return BARE_DATE
+    return next((rule.id for rule in line.rules if rule.position == "note"), None)
+
+
+def _says_both(line: Line, note: str, *, under_headline: bool) -> bool:
+    return under_headline if note == BARE_DATE else bool(_A_DAY.search(line.key))
+
+
+def _names_person(text: str) -> bool:
+    """Whether a line is a name, alone or with a date behind it."""
+    day = _A_DAY.search(text) if len(text) <= MAX_DATED_CHARS else None
+    name = text[: day.start()].rstrip(" ,|·•–—-") if day else text
+    return _is_name(name) and not name.isupper()
 
 
 def author_box(lines: Sequence[Line]) -> dict[int, str]:
@@ -264,6 +319,7 @@ def _tells_about(line: Line, name: Line) -> bool:
 
 EVIDENCE: tuple[Callable[[Sequence[Line], Mapping[int, Rule]], dict[int, str]], ...] = (
     below_closer,
+    notes,
     captions,
     alternative_texts,
     counters,
