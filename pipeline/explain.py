@@ -19,7 +19,7 @@ from pipeline import job, plan, snapshots
 from pipeline.options import RunOptions, UsageError
 from pipeline.report import printable
 from schemas.parquet import DATASETS
-from schemas.records import Cleaned, Document, InputError, Quarantined, RawRecord, Rejection
+from schemas.records import Cleaned, Document, InputError, MetadataSources, Quarantined, RawRecord, Rejection
 from transforms.formats.read import ReadLimits
 from transforms.read_files import read_file
 from transforms.text.clean import CleaningOptions, clean
@@ -143,9 +143,12 @@ def _names(record_type: type) -> list[str]:
 
 def _print_row(title: str, row: dict[str, Any]) -> None:
     table = Table("", Column(overflow="fold"), title=title, title_justify="left", show_header=False)
+    sources = row.get("metadata_sources")
+    places = dataclasses.asdict(sources) if isinstance(sources, MetadataSources) else sources or {}
     for name, value in row.items():
-        if value not in (None, (), [], ""):
-            table.add_row(name, Text(printable(_shown(value))))
+        if value not in (None, (), [], "") and name != "metadata_sources":
+            place = f"  from {places[name]}" if places.get(name) else ""
+            table.add_row(name, Text.assemble(printable(_shown(value)), (place, "dim")))
     console.print(table)
 
 

@@ -65,6 +65,27 @@ class RemovedText:
     text: str = column("What was cut.")
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class MetadataSources:
+    """Where each metadata value of a document was read, as `place:name`; null where it has no such value.
+
+    Places: `container` (a column, a JSON key, a WARC header), `json-ld`, `meta`, `html`, `url` (a day in the address),
+    `text` (the running text itself), `mail`, `front-matter`, `markdown`, `pdf`, `docx`.
+    """
+
+    title: str | None = column("Place of the title: html:h1, meta:og:title, text:headline, mail:subject.", default=None)
+    url: str | None = column("Place of the address: html:canonical, meta:og:url, container:url.", default=None)
+    authors: str | None = column("Place of the authors: json-ld:author, html:byline, text:byline.", default=None)
+    published_date: str | None = column(
+        "Place of the date: json-ld:datePublished, html:time, text:dateline, url.", default=None
+    )
+    site_name: str | None = column("Place of the name of the site: meta:og:site_name, text:letterhead.", default=None)
+    tags: str | None = column("Places of the tags, separated by a space: meta:keywords, front-matter.", default=None)
+
+
+NO_SOURCES = MetadataSources()
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Where a record came from; the columns that all three data sets share."""
@@ -103,6 +124,9 @@ class Document(Source):
     published_date: dt.date | None = column("Day of first publication.", default=None)
     site_name: str | None = column("Name of the publishing site or institution.", default=None)
     tags: tuple[str, ...] = column("Keywords and categories the document gives itself.", default=())
+    metadata_sources: MetadataSources = column(
+        "Where title, url, authors, published_date, site_name and tags were read.", default=NO_SOURCES
+    )
     language: str = column(
         "Language of the text, BCP 47, with the script where it matters (sr-Latn); `und` when it can't be told.",
         default=UNDETERMINED,

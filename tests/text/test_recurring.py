@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from schemas.records import Document
+from schemas.records import Document, MetadataSources
 from transforms.text.clean import cut_recurring
 from transforms.text.recurring import MIN_DOCUMENTS, MIN_DOCUMENTS_WITHIN, line_keys, recurring_lines
 
@@ -104,6 +106,19 @@ def test_the_document_is_measured_anew_and_says_where_the_line_stood() -> None:
     assert (found.char_count, found.removed_chars) == (len(found.text), len("Na shkruani"))
     assert cleaned.line_numbers == (2, 3, 4)
     assert cut_recurring(found, cleaned.line_numbers, counts("Na shkruani")) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "title"), [("text:headline", "Ferry to the island is late again"), ("html:h1", "Tema të ditës")]
+)
+def test_a_title_that_was_read_from_a_line_that_goes_is_read_again(source: str, title: str) -> None:
+    page = dataclasses.replace(
+        document("Tema të ditës", "Ferry to the island is late again", PROSE, MORE_PROSE, title="Tema të ditës"),
+        metadata_sources=MetadataSources(title=source),
+    )
+    cleaned = cut_recurring(page, (1, 2, 3, 4), counts("Tema të ditës"))
+    assert cleaned is not None
+    assert (cleaned.document.title, cleaned.document.metadata_sources.title) == (title, source)
 
 
 def test_a_document_without_recurring_lines_is_not_touched() -> None:

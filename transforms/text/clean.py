@@ -12,6 +12,7 @@ from typing import Any
 from schemas.records import Cleaned, Document, RawRecord, Rejection, RemovedText, doc_id
 from transforms.text.boilerplate import Stripped, join_lines, strip_boilerplate
 from transforms.text.extract import Extraction, extract
+from transforms.text.extraction import first_sources
 from transforms.text.fingerprint import fingerprint
 from transforms.text.language import DetectedLanguage, ask_langdetect, detect_language, detect_mix
 from transforms.text.metadata import TextMetadata, read_metadata
@@ -84,6 +85,12 @@ def cut_recurring(document: Document, line_numbers: Sequence[int], documents_wit
     return _cleaned(
         dataclasses.replace(
             document,
+    sources = document.metadata_sources
+    if (sources.title or "").startswith("text:") and any((document.title or "") in lines[at] for at in cut):
+        read = _read_text(text, numbers, revised.removed)
+        sources = dataclasses.replace(sources, title=read.sources.title)
+        revised = dataclasses.replace(revised, title=read.title, metadata_sources=sources)
+    return _cleaned(revised, numbers)
             text=text,
             removed=tuple(removed),
             language_mix=detect_mix(text, document.language),
@@ -111,9 +118,20 @@ def describe(extraction: Extraction, stripped: Stripped) -> TextMetadata:
     """Title, authors, date and site: what the format declares first, what can be read from the text second."""
     # A page that was laid out in HTML says who wrote it in its markup; its first lines of text are a guess beside that.
     if extraction.extractor.startswith(("trafilatura", "html")):
-        read = TextMetadata(title=None, authors=(), published_date=None, site_name=None)
+        read = TextMetadata()
     else:
-        read = read_metadata(stripped.text.split("\n"), removed=[cut.text for cut in stripped.removed])
+        sources=first_sources(extraction.sources, read.sources),
+    )
+
+
+def _read_text(text: str, line_numbers: Sequence[int], removed: Sequence[RemovedText]) -> TextMetadata:
+    """What the lines of a text say of it, those among them that were cut."""
+    kept = zip(line_numbers, text.split("\n"), strict=False)  # no text has one line
+    lines = sorted([*kept, *((cut.start_line, cut.text) for cut in removed)])
+    is_removed = {cut.start_line for cut in removed}
+    return read_metadata(
+        [line for _, line in lines], cut=[at for at, (number, _) in enumerate(lines) if number in is_removed]
+        read = _read_text(stripped.text, stripped.line_numbers, stripped.removed)
     return TextMetadata(
         title=extraction.title or read.title,
         authors=extraction.authors or read.authors,
@@ -148,6 +166,7 @@ def _document(
         text=stripped.text,
         text_sha256="",
         title=metadata.title,
+        metadata_sources=metadata.sources,
         url=extraction.url,
         host=_host(extraction.url),
         authors=metadata.authors,

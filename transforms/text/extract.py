@@ -6,7 +6,7 @@ import dataclasses
 
 from schemas.records import InputError, RawRecord
 from transforms.text.decode import decode
-from transforms.text.extraction import Extraction, author_names, one_line, parse_date
+from transforms.text.extraction import Extraction, author_names, first_sources, one_line, parse_date, sources_of
 from transforms.text.html import extract_html
 from transforms.text.mail import extract_mail
 from transforms.text.markdown import extract_markdown
@@ -22,12 +22,21 @@ def extract(record: RawRecord) -> Extraction:
     media type that nothing here reads, "decode", "parse", and those of the format's own extractor.
     """
     found = _read(record)
+    title, url, authors = one_line(record.title), one_line(record.url), author_names(record.authors)
+    published_date = parse_date(record.published)
+    given = sources_of(
+        title=("container:title", title),
+        url=("container:url", url),
+        authors=("container:authors", authors),
+        published_date=("container:published", published_date),
+    )
     return dataclasses.replace(
         found,
-        title=one_line(record.title) or found.title,
-        url=one_line(record.url) or found.url,
-        authors=author_names(record.authors) or found.authors,
-        published_date=parse_date(record.published) or found.published_date,
+        title=title or found.title,
+        url=url or found.url,
+        authors=authors or found.authors,
+        published_date=published_date or found.published_date,
+        sources=first_sources(given, found.sources),
     )
 
 

@@ -8,6 +8,7 @@ import email.utils
 import re
 from collections.abc import Iterable
 
+from schemas.records import NO_SOURCES, MetadataSources
 from transforms.text.decode import sanitise
 
 EARLIEST_YEAR = 1800
@@ -17,7 +18,7 @@ _YEAR_FIRST = re.compile(r"(?:D:)?(\d{4})([-/.]?)(\d{2})\2(\d{2})")  # ISO 8601;
 _EPOCH = re.compile(r"(\d{9,10})(?:\d{3})?")
 _NAME_SEPARATOR = re.compile(r"\s*[;\n]\s*")
 _BY = re.compile(r"(?:written\s+)?by\s+|aut(?:h?or)s?:\s*", re.IGNORECASE)  # not "von" or "di", which begin names
-_NOT_A_NAME = re.compile(r"https?:|www\.|[@|<>{}=]|\d{3}|\A\S+\.[a-z]{2,}\Z")
+_NOT_A_NAME = re.compile(r"https?:|www\.|[@|<>{}=]|\d{4}|\A\S+\.[a-z]{2,}\Z")
 _MAX_NAME_CHARS = 80
 
 
@@ -34,6 +35,28 @@ class Extraction:
     published_date: dt.date | None = None
     site_name: str | None = None
     tags: tuple[str, ...] = ()
+    sources: MetadataSources = NO_SOURCES  # has a place for exactly those of the values above that are there
+
+
+def first_sources(*sources: MetadataSources) -> MetadataSources:
+    """For each value the first place that is named, as the first value that is there is taken.
+
+    >>> first_sources(MetadataSources(title="html:h1"), MetadataSources(title="text:headline", authors="text:byline"))
+    MetadataSources(title='html:h1', url=None, authors='text:byline', published_date=None, site_name=None, tags=None)
+    """
+    names = [field.name for field in dataclasses.fields(MetadataSources)]
+    return MetadataSources(
+        **{name: next(filter(None, (getattr(each, name) for each in sources)), None) for name in names}
+    )
+
+
+def sources_of(**found: tuple[str, object]) -> MetadataSources:
+    """The places of the values that are there; each argument is a place and the value that it may have given.
+
+    >>> sources_of(title=("mail:subject", "On mills"), authors=("mail:from", ())).title
+    'mail:subject'
+    """
+    return MetadataSources(**{name: place for name, (place, value) in found.items() if value})
 
 
 def one_line(value: object) -> str | None:

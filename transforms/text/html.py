@@ -79,6 +79,7 @@ def _extract(html: str, url: str | None) -> Extraction:
         extractor=extractor,
         title=metadata.title,
         url=metadata.url,
+        sources=metadata.sources,
         authors=metadata.authors,
         published_date=metadata.published_date,
         site_name=metadata.site_name,

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 
 from schemas.records import InputError
 from transforms.text.decode import decode
-from transforms.text.extraction import Extraction, author_names, one_line, parse_date
+from transforms.text.extraction import Extraction, author_names, one_line, parse_date, sources_of
 from transforms.text.html import extract_html
 
 
@@ -22,12 +22,16 @@ def extract_mail(content: bytes) -> Extraction:
     try:
         message = email.message_from_bytes(content, policy=email.policy.default)
         bodies = _bodies(message)
+        title, authors, date = one_line(message["subject"]), _senders(message), parse_date(message["date"])
         headers = Extraction(
             text="",
             extractor="eml",
-            title=one_line(message["subject"]),
-            authors=_senders(message),
-            published_date=parse_date(message["date"]),
+            title=title,
+            authors=authors,
+            published_date=date,
+            sources=sources_of(
+                title=("mail:subject", title), authors=("mail:from", authors), published_date=("mail:date", date)
+            ),
         )
     except MemoryError:
         raise

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from transforms.text.extraction import Extraction, author_names, one_line, parse_date, unique_lines
+from transforms.text.extraction import Extraction, author_names, one_line, parse_date, sources_of, unique_lines
 
 MAX_FRONT_MATTER_CHARS = 20_000  # a page's own account of itself is a few lines; a longer block is content
 
@@ -30,14 +30,26 @@ def extract_markdown(text: str) -> Extraction:
     """
     fields, body = _split_front_matter(text)
     url = one_line(_scalar(fields, "url", "canonical_url", "link", "permalink"))
+    url = url if url and url.startswith(("http://", "https://")) else None
+    title, heading = one_line(_scalar(fields, "title")), _heading(body)
+    authors = author_names(_listed(fields.get("authors") or fields.get("author")))
+    published_date = parse_date(_scalar(fields, "date", "published", "publishdate", "pubdate"))
+    tags = unique_lines(tag for name in ("tags", "keywords", "categories") for tag in _listed(fields.get(name)))
     return Extraction(
         text=body,
         extractor="markdown",
-        title=one_line(_scalar(fields, "title")) or _heading(body),
-        url=url if url and url.startswith(("http://", "https://")) else None,
-        authors=author_names(_listed(fields.get("authors") or fields.get("author"))),
-        published_date=parse_date(_scalar(fields, "date", "published", "publishdate", "pubdate")),
-        tags=unique_lines(tag for name in ("tags", "keywords", "categories") for tag in _listed(fields.get(name))),
+        title=title or heading,
+        url=url,
+        authors=authors,
+        published_date=published_date,
+        tags=tags,
+        sources=sources_of(
+            title=("front-matter:title" if title else "markdown:heading", title or heading),
+            url=("front-matter:url", url),
+            authors=("front-matter:author", authors),
+            published_date=("front-matter:date", published_date),
+            tags=("front-matter:tags", tags),
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from schemas.records import InputError
 from transforms.text.decode import sanitise
-from transforms.text.extraction import Extraction, author_names, one_line, parse_date
+from transforms.text.extraction import Extraction, author_names, one_line, parse_date, sources_of
 
 MAX_UNCOMPRESSED_BYTES = 200 * 1024 * 1024
 """All parts of a Word document together: some hundred full-size photographs, or the text of a hundred books."""
@@ -90,12 +90,16 @@ def _lines(document: Any) -> Iterator[str]:
 
 def _extraction(text: str, extractor: str, title: Any, author: Any, date: Any) -> Extraction:
     heading = _APPLICATION.sub("", one_line(title) or "")
+    heading = "" if _NO_TITLE.fullmatch(heading) else heading
+    authors, published_date = author_names([author or ""]), parse_date(date)
+    place = "pdf:info" if extractor.startswith("pdf") else "docx:core"
     return Extraction(
         text=text,
         extractor=extractor,
-        title=None if not heading or _NO_TITLE.fullmatch(heading) else heading,
-        authors=author_names([author or ""]),
-        published_date=parse_date(date),
+        title=heading or None,
+        authors=authors,
+        published_date=published_date,
+        sources=sources_of(title=(place, heading), authors=(place, authors), published_date=(place, published_date)),
     )
 
 

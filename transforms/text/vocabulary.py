@@ -1,0 +1,62 @@
+"""The words by which texts and pages name their date, author and source: the lists of `metadata.toml`, and months.
+
+The names of months and weekdays come from Unicode CLDR.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import tomllib
+from collections.abc import Iterable
+
+import regex
+from babel.dates import get_day_names, get_month_names
+
+_LANGUAGES = (
+    "en de fr es it pt nl pl cs sk hu ro bg mk ru uk sl hr sr_Latn sr_Cyrl bs_Latn bs_Cyrl sq el tr sv da nb fi"
+)
+_LOCALES = _LANGUAGES.split()
+
+
+def _load_words() -> tuple[dict[str, frozenset[str]], dict[str, dict[str, int]]]:
+    """The lists of `metadata.toml`; and for each form of a month's name its number, by language."""
+    source = importlib.resources.files("transforms.text").joinpath("metadata.toml")
+    data = tomllib.loads(source.read_text(encoding="utf-8"))
+    words = {name: frozenset(values) for name, values in data["words"].items()}
+    months: dict[str, dict[str, int]] = {}
+    for locale in _LOCALES:
+        for width in ("wide", "abbreviated"):
+            for context in ("format", "stand-alone"):
+                for month, name in get_month_names(width, context, locale).items():
+                    months.setdefault(name.casefold().rstrip("."), {})[locale.split("_")[0]] = month
+    for number, forms in data["months"].items():
+        for form in forms:
+            months.setdefault(form, {})[""] = int(number)
+    return words, {form: numbers for form, numbers in months.items() if len(form) > 2 and form.isalpha()}
+
+
+WORDS, MONTHS = _load_words()
+WEEKDAYS = frozenset(
+    name.casefold().rstrip(".")
+    for locale in _LOCALES
+    for width in ("wide", "abbreviated")
+    for name in get_day_names(width, "format", locale).values()
+)
+
+
+def month_number(name: str, language: str) -> int:
+    """The number of the month; 0 for no month, or for a name that stands for two months and not for one in `language`.
+
+    >>> month_number("März", "und"), month_number("listopada", "hr"), month_number("listopada", "pl")
+    (3, 10, 11)
+    """
+    # A Turkish dotted or dotless i matches without case, and is no letter of these names.
+    numbers = MONTHS.get(name.casefold(), {})
+    if len(set(numbers.values())) == 1:
+        return next(iter(numbers.values()))
+    return numbers.get(language.partition("-")[0], 0)
+
+
+def any_of(words: Iterable[str]) -> str:
+    """A regular expression for any of the words, the longest first."""
+    return "(?:" + "|".join(regex.escape(word) for word in sorted(words, key=lambda word: (-len(word), word))) + ")"
