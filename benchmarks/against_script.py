@@ -36,16 +36,15 @@ def script(pages: Path, output: Path, workers: int) -> None:
     from schemas.parquet import to_table
     from schemas.records import Cleaned, Document
     from transforms.text.duplicates import KEYED, Fingerprints, candidate_pairs, resolve
-    from transforms.text.fingerprint import SIGNATURE_BYTES, band_keys, exact_key
+    from transforms.text.fingerprint import SIGNATURE_BYTES, candidate_keys
 
     with multiprocessing.get_context("fork").Pool(workers) as pool:
         results = pool.imap(clean_file, sorted(map(str, pages.iterdir())), chunksize=4)
         cleaned = [result for result in results if isinstance(result, Cleaned)]
     keyed = []
     for number, item in enumerate(cleaned):
-        keyed.append((exact_key(item.fingerprint.exact), number))
-        if item.fingerprint.signature:
-            keyed += [(key, number) for key in band_keys(item.fingerprint.signature).tolist()]
+        marks = item.fingerprint
+        keyed += [(key, number, 0) for key in candidate_keys(marks.exact, marks.signature, marks.address).tolist()]
 
     def look_up(numbers: np.ndarray) -> Fingerprints:
         found = [cleaned[int(number)].fingerprint for number in numbers]
@@ -54,6 +53,9 @@ def script(pages: Path, output: Path, workers: int) -> None:
             exact=np.frombuffer(b"".join(each.exact for each in found), "u1").reshape(-1, 16),
             signature=np.frombuffer(signatures, "u1").reshape(-1, SIGNATURE_BYTES),
             has_signature=np.array([each.signature is not None for each in found]),
+            tokens=np.array([each.token_count for each in found], "u4"),
+            address=np.array([each.address for each in found], "u8"),
+            rank=np.zeros(len(found), "u4"),
         )
 
     losers = set(resolve(candidate_pairs(np.array(keyed, KEYED)), look_up)["document"].tolist())

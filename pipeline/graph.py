@@ -7,6 +7,7 @@ import dataclasses
 import apache_beam as beam
 
 from transforms.clean_documents import CleanDocuments
+from transforms.count_shared import CountSharedParagraphs
 from transforms.cut_recurring import CutRecurringLines
 from transforms.deduplicate import Deduplicate
 from transforms.formats.read import Columns, ReadLimits
@@ -29,6 +30,7 @@ class Job:
     cleaning: CleaningOptions
     worker_limits: WorkerLimits
     dedup: bool
+    keep: str  # which of its duplicates a cluster keeps, one of `transforms.text.duplicates.KEEP`
 
     @property
     def plan(self) -> str:
@@ -53,8 +55,10 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         | "Cut recurring lines" >> CutRecurringLines(partitions)
     )
     if job.dedup:
-        verdicts = shards | "Deduplicate" >> Deduplicate(partitions)
+        verdicts = shards | "Deduplicate" >> Deduplicate(partitions, job.keep)
     else:
         verdicts = pipeline | "No verdicts" >> beam.Create([])
-    rows = {"shards": shards, "verdicts": verdicts, "tallies": read.tallies}
+    judged = {"shards": shards, "verdicts": verdicts}
+    shared = judged | "Count shared paragraphs" >> CountSharedParagraphs(partitions)
+    rows = judged | {"shared": shared, "tallies": read.tallies}
     rows | "Publish" >> Publish(f"{job.staging}/files", job.provenance.run_id, job.summary)

@@ -97,6 +97,7 @@ def _job(options: RunOptions, staging: str, run_id: str, splits: list[list[Input
             max_memory_bytes=options.max_memory_bytes,
         ),
         dedup=options.dedup,
+        keep=options.keep,
     )
 
 

@@ -30,7 +30,8 @@ class RunOptions:
 
     inputs: tuple[str, ...] = option((), "Files, folders, globs or URIs to read.")
     output: str = option("", "Folder or URI that the snapshots go to.", decides_rows=False)
-    dedup: bool = option(True, "Reject exact and near duplicates.")
+    dedup: bool = option(True, "Reject duplicates: exact, of one address, and near.")
+    keep: str = option("first", "Which of its duplicates a cluster keeps: first, longest or newest.")
     language: tuple[str, ...] = option((), "Keep these languages only, as en,sq; the others become rejects.")
     language_detector: str = option("ensemble", "Who tells the language: ensemble, or langdetect alone.")
     min_letters: int = option(10, "Reject texts with fewer letters.")
@@ -65,6 +66,7 @@ class RunOptions:
         if not 0 <= self.max_quarantine <= 1:
             raise UsageError(f"max-quarantine is {self.max_quarantine:g}: it must be a share from 0 to 1")
         self._require_choice("log_format", "text", "json")
+        self._require_choice("keep", "first", "longest", "newest")
         self._require_choice("language_detector", "ensemble", "langdetect")
         if self.language:
             _require_languages(self.language)

@@ -151,6 +151,11 @@ class Document(Source):
         "doc_id of the survivor of the document's duplicate cluster; its own when it has none.", default=""
     )
     duplicate_count: int = column("Documents rejected as duplicates of this one.", default=0)
+    shared_paragraph_ratio: float = column(
+        "Share of the text's characters that stand in paragraphs, lines of 50 characters or more, which another of the "
+        "documents has too, 0 to 1.",
+        default=0.0,
+    )
     extractor: str = column("How the text was obtained from the record.", default="")
     pipeline_version: str = column("Version of millstream that made the row.", default="")
     config_sha256: str = column("sha256 of the configuration that decides what a row says, in hexadecimal.", default="")
@@ -163,14 +168,15 @@ class Rejection(Source):
 
     language: str | None = column("Language of the text, BCP 47; null when it was not looked at.", default=None)
     reason: str = column(
-        "Why: empty, too_short, language_filtered, exact_duplicate, near_duplicate; of a WARC record also http_error "
-        "and not_a_document."
+        "Why: empty, too_short, language_filtered, exact_duplicate, url_duplicate, near_duplicate; of a WARC record "
+        "also http_error and not_a_document."
     )
     stage: str = column("Step that decided: read, decode, extract, strip, measure, language, deduplicate.")
     detail: str | None = column("The decision in words, with its numbers.", default=None)
     kept_doc_id: str | None = column("doc_id of the document kept in its place; null unless a duplicate.", default=None)
     similarity: float | None = column(
-        "Estimated Jaccard similarity with the document kept in its place, 0 to 1; of near duplicates at least 0.3.",
+        "Estimated Jaccard similarity with the document kept in its place, 0 to 1; of near duplicates at least 0.3, of "
+        "url duplicates 0.2.",
         default=None,
     )
     text: str | None = column("The text as far as it had come.", default=None)
@@ -240,11 +246,13 @@ class InputError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What deduplication knows of a text: keys and a signature, never the text."""
+    """What deduplication knows of a document: keys and a signature, never the text."""
 
     exact: bytes  # 16 bytes
     signature: bytes | None  # 504 bytes, the sketch of `HASH_SPEC`; None when the text is too short to near-match
     token_count: int
+    address: int = 0  # key of the canonical address, 64 bits; 0 where there is none
+    paragraphs: bytes = b""  # 12 bytes a paragraph: its key and its length in code points
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

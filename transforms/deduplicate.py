@@ -5,7 +5,9 @@ Keys stand in files beside the shards, and signatures are read for candidates al
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 import apache_beam as beam
@@ -14,16 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms.key_files import Array, KeyRange, joined, read_ranges, write_key_file
-from transforms.stage_text import FINGERPRINTS, StagedShard
-from transforms.text.duplicates import KEYED, PAIR, Fingerprints, candidate_pairs, resolve
-from transforms.text.fingerprint import SIGNATURE_BYTES, band_keys, exact_key
+from transforms.stage_text import StagedShard
+from transforms.text.duplicates import KEYED, PAIR, Fingerprints, candidate_pairs, ranks, resolve
+from transforms.text.fingerprint import SIGNATURE_BYTES, candidate_keys, require_hash_spec
 
 ROW_BITS = 40
 """A document's number is its split's number and, in the low bits, its row in the shard.
 
-That is its place in the input, and the order of preference: the first of a cluster survives."""
+That is its place in the input: of documents that are wanted equally the first survives."""
 
-_ROW_MASK = np.uint64((1 << ROW_BITS) - 1)
+ROW_MASK = np.uint64((1 << ROW_BITS) - 1)
 
 ROW_VERDICT = np.dtype(
     [("row", "<u8"), ("kind", "u1"), ("survivor", "S64"), ("similarity", "<f4"), ("duplicates", "<u4")]
@@ -33,6 +35,9 @@ survivor (kind `SURVIVOR`) the number of its duplicates."""
 
 SURVIVOR = 0
 
+RANKED_BY = ("chars", "published")
+"""The columns that say which of its duplicates a cluster keeps."""
+
 KEYED_ROWS = 10_000
 """Documents whose keys are in memory while they are sorted into partitions."""
 
@@ -40,49 +45,47 @@ KEYED_ROWS = 10_000
 class Deduplicate(beam.PTransform):
     """Staged shards to (split, array of `ROW_VERDICT` as bytes) pairs, for the splits that hold a cluster's members."""
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, keep: str = "first") -> None:
         super().__init__()
-        self._partitions = partitions
+        self._partitions, self._keep = partitions, keep
 
     def expand(self, shards: beam.PCollection[StagedShard]) -> beam.PCollection[tuple[int, bytes]]:
         """The verdicts, keyed by split."""
         return (
             shards
-            | "Read keys" >> beam.FlatMap(keys_of_shard, partitions=self._partitions)
+            | "Read keys" >> beam.FlatMap(keys_of_shard, self._partitions, self._keep)
             | "Group by key partition" >> beam.GroupByKey()
             | "Find candidates" >> beam.MapTuple(candidates_of_partition)
             | "Gather candidates" >> beam.GroupByKey()
-            | "Resolve clusters" >> beam.FlatMap(verdicts_of_candidates, beam.pvalue.AsList(shards))
+            | "Resolve clusters" >> beam.FlatMap(verdicts_of_candidates, beam.pvalue.AsList(shards), self._keep)
         )
 
 
-def keys_of_shard(shard: StagedShard, partitions: int) -> Iterator[tuple[int, KeyRange]]:
-    """(partition, `KeyRange`) pairs: where the keys of the shard's documents were written, 16 bytes each."""
+def keys_of_shard(shard: StagedShard, partitions: int, keep: str) -> Iterator[tuple[int, KeyRange]]:
+    """(partition, `KeyRange`) pairs: where the keys of the shard's documents were written, 20 bytes each."""
     if shard.documents:
-        yield from write_key_file(shard.folder, "keys", _keys(shard), partitions)
+        yield from write_key_file(shard.folder, "keys", _keys(shard, keep), partitions)
 
 
-def _keys(shard: StagedShard) -> Iterator[Array]:
+def _keys(shard: StagedShard, keep: str) -> Iterator[Array]:
     document = shard.split << ROW_BITS
+    columns = ["exact", "signature", "address", *RANKED_BY]
     with shard.open("fingerprints") as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(columns=["exact", "signature"], batch_size=KEYED_ROWS):
-            yield _keyed(batch, document)
+        file = pq.ParquetFile(stream)
+        require_hash_spec(file.schema_arrow.metadata, shard.path("fingerprints"))
+        for batch in file.iter_batches(columns=columns, batch_size=KEYED_ROWS):
+            yield _keyed(pa.Table.from_batches([batch]), document, keep)
             document += batch.num_rows
 
 
-def _keyed(batch: pa.RecordBatch, first_document: int) -> Array:
-    keys: list[Array] = []
-    documents: list[int] = []
-    for row, (exact, signature) in enumerate(zip(*(column.to_pylist() for column in batch.columns), strict=True)):
-        of_row = [np.array([exact_key(exact)], "<u8")]
-        if signature is not None:
-            of_row.append(band_keys(signature))
-        for array in of_row:
-            keys.append(array)
-            documents.extend([first_document + row] * len(array))
-    keyed = np.empty(len(documents), KEYED)
+def _keyed(fingerprints: pa.Table, first_document: int, keep: str) -> Array:
+    columns = (fingerprints[name].to_pylist() for name in ("exact", "signature", "address"))
+    keys = [candidate_keys(*of_row) for of_row in zip(*columns, strict=True)]
+    row = np.repeat(np.arange(len(keys)), [len(of_row) for of_row in keys])
+    keyed = np.empty(len(row), KEYED)
     keyed["key"] = np.concatenate(keys)
-    keyed["document"] = documents
+    keyed["document"] = first_document + row
+    keyed["rank"] = _ranks(fingerprints, keep)[row]
     return keyed
 
 
@@ -92,13 +95,14 @@ def candidates_of_partition(_: int, ranges: Iterable[KeyRange]) -> tuple[None, b
 
 
 def verdicts_of_candidates(
-    gathered: tuple[None, Iterable[bytes]], shards: Sequence[StagedShard]
+    gathered: tuple[None, Iterable[bytes]], shards: Sequence[StagedShard], keep: str
 ) -> Iterator[tuple[int, bytes]]:
     """(split, array of `ROW_VERDICT` as bytes) pairs for the verdicts on all candidates."""
     by_split = {shard.split: shard for shard in shards}
-    verdicts = resolve(joined(gathered[1], PAIR), functools.partial(_fingerprints, by_split))
+    verdicts = resolve(joined(gathered[1], PAIR), functools.partial(_fingerprints, by_split, keep))
     survivors, duplicates = np.unique(verdicts["survivor"], return_counts=True)
-    survivor_ids = np.array(_look_up(by_split, survivors, ["doc_id"])["doc_id"].to_pylist(), "S64")
+    looked_up = [table["doc_id"].to_pylist() for table in _look_up(by_split, survivors, ["doc_id"])]
+    survivor_ids = np.array([*itertools.chain(*looked_up)], "S64")
     rows = np.zeros(len(verdicts) + len(survivors), ROW_VERDICT)
     losers, kept = rows[: len(verdicts)], rows[len(verdicts) :]
     losers["kind"] = verdicts["kind"]
@@ -106,33 +110,50 @@ def verdicts_of_candidates(
     losers["survivor"] = survivor_ids[np.searchsorted(survivors, verdicts["survivor"])]
     kept["kind"], kept["survivor"], kept["duplicates"] = SURVIVOR, survivor_ids, duplicates
     documents = np.concatenate([verdicts["document"], survivors])
-    rows["row"] = documents & _ROW_MASK
+    rows["row"] = documents & ROW_MASK
     splits = documents >> np.uint64(ROW_BITS)
     for split in np.unique(splits):
         yield int(split), np.sort(rows[splits == split], order="row").tobytes()
 
 
-def _fingerprints(shards: dict[int, StagedShard], documents: Array) -> Fingerprints:
-    table = _look_up(shards, documents, ["exact", "signature"]).combine_chunks()
-    has_signature = table["signature"].is_valid().to_numpy()
-    signature = table["signature"].fill_null(bytes(SIGNATURE_BYTES))
-    return Fingerprints(
-        exact=_fixed_bytes(table["exact"]),
-        signature=_fixed_bytes(signature),
-        has_signature=has_signature,
+def _fingerprints(shards: dict[int, StagedShard], keep: str, documents: Array) -> Fingerprints:
+    # Filled shard by shard: signatures are most of what deduplication holds at its peak, and tables joined are copies.
+    count = len(documents)
+    found = Fingerprints(
+        exact=np.empty((count, 16), "u1"),
+        signature=np.empty((count, SIGNATURE_BYTES), "u1"),
+        has_signature=np.empty(count, np.bool_),
+        tokens=np.empty(count, np.uint32),
+        address=np.empty(count, np.uint64),
+        rank=np.empty(count, np.uint32),
     )
+    start = 0
+    for table in _look_up(shards, documents, ["exact", "signature", "tokens", "address", *RANKED_BY]):
+        rows = slice(start, start := start + len(table))
+        found.exact[rows] = _fixed_bytes(table["exact"])
+        found.signature[rows] = _fixed_bytes(table["signature"])
+        found.has_signature[rows] = table["signature"].is_valid()
+        found.tokens[rows] = table["tokens"]
+        found.address[rows] = table["address"]
+        found.rank[rows] = _ranks(table, keep)
+    return found
 
 
-def _look_up(shards: dict[int, StagedShard], documents: Array, columns: list[str]) -> pa.Table:
-    """The fingerprint columns of the documents, in their order, which is ascending; one shard in memory at a time."""
-    found = [pa.table([[]] * len(columns), schema=pa.schema([FINGERPRINTS.field(name) for name in columns]))]
+def _ranks(fingerprints: pa.Table, keep: str) -> Array:
+    days = fingerprints["published"].cast(pa.int32()).to_numpy(zero_copy_only=False)
+    ordinals = np.nan_to_num(days + dt.date(1970, 1, 1).toordinal(), nan=0)
+    return ranks(keep, fingerprints["chars"].to_numpy(), ordinals)
+
+
+def _look_up(shards: dict[int, StagedShard], documents: Array, columns: list[str]) -> Iterator[pa.Table]:
+    """The fingerprint columns of the documents, in their order, which is ascending; one table a shard."""
     splits = documents >> np.uint64(ROW_BITS)
     for split in np.unique(splits):
         with shards[int(split)].open("fingerprints") as stream:
-            found.append(pq.read_table(stream, columns=columns).take(documents[splits == split] & _ROW_MASK))
-    return pa.concat_tables(found)
+            yield pq.read_table(stream, columns=columns).take(documents[splits == split] & ROW_MASK)
 
 
 def _fixed_bytes(column: pa.ChunkedArray) -> Array:
-    """A column of fixed-size binary without nulls as an array of bytes, one row a value."""
-    return np.frombuffer(b"".join(column.to_pylist()), "u1").reshape(len(column), column.type.byte_width)
+    """A column of fixed-size binary as an array of bytes, one row a value, nulls too."""
+    values, width = column.combine_chunks(), column.type.byte_width
+    return np.frombuffer(values.buffers()[1], "u1").reshape(-1, width)[values.offset : values.offset + len(values)]

@@ -19,13 +19,14 @@ import pyarrow.parquet as pq
 
 from schemas.parquet import DATASETS, schema_of, to_table
 from schemas.records import Rejection, Source, SourceFile
+from transforms.count_shared import ROW_SHARED
 from transforms.deduplicate import ROW_VERDICT, SURVIVOR
 from transforms.files import create_file
-from transforms.key_files import Array
+from transforms.key_files import Array, joined
 from transforms.parquet_sink import ParquetSink, PublishedFile
 from transforms.read_files import FileTally
 from transforms.stage_text import StagedShard
-from transforms.text.duplicates import EXACT_DUPLICATE, KINDS, THRESHOLD
+from transforms.text.duplicates import EXACT_DUPLICATE, KINDS, THRESHOLD, THRESHOLD_AT_ADDRESS, URL_DUPLICATE
 
 GROUP_TEXT_BYTES = 512 << 20
 """Staged text that goes into one group of files: zstd leaves a quarter to a third, for files of 128 MiB or more."""
@@ -52,7 +53,7 @@ class Publish(beam.PTransform):
         self._folder, self._run_id, self._summary = folder, run_id, summary
 
     def expand(self, inputs: dict[str, beam.PCollection[Any]]) -> beam.PCollection[PublishedGroup]:
-        """The one summary, written as JSON too; `inputs` are `shards`, and by split `verdicts` and `tallies`."""
+        """The one summary, written as JSON too; `inputs` are `shards`, and by split `verdicts`, `shared`, `tallies`."""
         shards = inputs["shards"] | "Key by split" >> beam.Map(lambda shard: (shard.split, shard))
         groups = beam.pvalue.AsSingleton(
             inputs["shards"] | "Gather shards" >> beam.combiners.ToList() | "Plan groups" >> beam.Map(groups_of_splits)
@@ -61,6 +62,7 @@ class Publish(beam.PTransform):
             {
                 "shards": shards | "Shards by group" >> beam.Map(by_group, groups),
                 "verdicts": inputs["verdicts"] | "Verdicts by group" >> beam.Map(by_group, groups),
+                "shared": inputs["shared"] | "Shared by group" >> beam.Map(by_group, groups),
                 "tallies": inputs["tallies"] | "Tallies by group" >> beam.Map(by_group, groups),
             }
             | "Join by group" >> beam.CoGroupByKey()
@@ -88,24 +90,35 @@ def by_group(keyed: tuple[int, Any], groups: dict[int, int]) -> tuple[int, tuple
 
 
 def publish_group(
-    folder: str, run_id: str, number: int, joined: dict[str, Iterable[tuple[int, Any]]]
+    folder: str, run_id: str, number: int, gathered: dict[str, Iterable[tuple[int, Any]]]
 ) -> PublishedGroup:
     """Write the files of one group, and count what went into them.
 
     A second attempt at the same group writes beside the first: only what is returned is ever published.
     """
     sink = ParquetSink(posixpath.join(folder, f"{number:05d}-{uuid.uuid4().hex[:8]}"), f"{run_id}-{number:05d}")
-    verdicts = {split: np.frombuffer(data, ROW_VERDICT) for split, data in joined["verdicts"]}
+    verdicts = {split: np.frombuffer(data, ROW_VERDICT) for split, data in gathered["verdicts"]}
+    shared = _shared_by_split(gathered["shared"])
     ledger = _Ledger()
-    for split, shard in sorted(joined["shards"], key=lambda pair: pair[0]):
-        for dataset, partition, table in rows_of_shard(shard, verdicts.get(split, np.empty(0, ROW_VERDICT))):
+    for split, shard in sorted(gathered["shards"], key=lambda pair: pair[0]):
+        of_split = verdicts.get(split, np.empty(0, ROW_VERDICT)), shared.get(split, np.empty(0, ROW_SHARED))
+        for dataset, partition, table in rows_of_shard(shard, *of_split):
             sink.write(partition, table)
             ledger.add(dataset, table)
-    tallies = [tally for _, tally in sorted(joined["tallies"], key=lambda pair: pair[0])]
+    tallies = [tally for _, tally in sorted(gathered["tallies"], key=lambda pair: pair[0])]
     sources = ledger.source_files(tallies)
     sink.write("state/sources", to_table(SourceFile, sources))
     records = sum(source.records for source in sources)
     return PublishedGroup(len(sources), records, tuple(sink.close()), ledger.counts, tuple(ledger.unbalanced(sources)))
+
+
+def _shared_by_split(pairs: Iterable[tuple[int, bytes]]) -> dict[int, Array]:
+    """An array of `ROW_SHARED` for each split, sorted by row; a row may come several times, for it has several keys."""
+    arrays: collections.defaultdict[int, list[bytes]] = collections.defaultdict(list)
+    for split, data in pairs:
+        arrays[split].append(data)
+    shared = {split: joined(data, ROW_SHARED) for split, data in arrays.items()}
+    return {split: rows[np.argsort(rows["row"])] for split, rows in shared.items()}
 
 
 def write_summary(groups: Sequence[PublishedGroup], path: str) -> PublishedGroup:
@@ -126,7 +139,7 @@ def write_summary(groups: Sequence[PublishedGroup], path: str) -> PublishedGroup
     return summary
 
 
-def rows_of_shard(shard: StagedShard, verdicts: Array) -> Iterator[tuple[str, str, pa.Table]]:
+def rows_of_shard(shard: StagedShard, verdicts: Array, shared: Array) -> Iterator[tuple[str, str, pa.Table]]:
     """(data set, partition, table) of all rows of a shard, the duplicates among its documents as rejects."""
     for table in _read(shard, "rejects", shard.rejects):
         yield "rejects", "rejects", table
@@ -135,11 +148,24 @@ def rows_of_shard(shard: StagedShard, verdicts: Array) -> Iterator[tuple[str, st
     row = 0
     for table in _read(shard, "documents", shard.documents):
         first, last = np.searchsorted(verdicts["row"], [row, row + len(table)])
-        kept, duplicates = split_duplicates(table, verdicts[first:last], first_row=row)
+        begin, end = np.searchsorted(shared["row"], [row, row + len(table)])
+        counted = with_shared_ratio(table, shared[begin:end], row)
+        kept, duplicates = split_duplicates(counted, verdicts[first:last], first_row=row)
         row += len(table)
         for language in pc.unique(kept["language"]).to_pylist():
             yield "documents", f"documents/lang={language}", kept.filter(pc.equal(kept["language"], language))
         yield "rejects", "rejects", duplicates
+
+
+def with_shared_ratio(documents: pa.Table, shared: Array, first_row: int) -> pa.Table:
+    """The documents with the share of their characters, line ends apart, that stand in shared paragraphs."""
+    shared_chars = np.zeros(len(documents))
+    np.add.at(shared_chars, (shared["row"] - np.uint64(first_row)).astype(int), shared["chars"])
+    text = documents["text"]
+    chars = pc.subtract(pc.utf8_length(text), pc.count_substring(text, "\n")).to_numpy()
+    ratio = (shared_chars / np.maximum(chars, 1)).astype("f4")
+    position = documents.schema.get_field_index("shared_paragraph_ratio")
+    return documents.set_column(position, documents.schema.field(position), pa.array(ratio))
 
 
 def split_duplicates(documents: pa.Table, verdicts: Array, first_row: int) -> tuple[pa.Table, pa.Table]:
@@ -169,6 +195,11 @@ def _duplicates(documents: pa.Table, verdicts: Array) -> pa.Table:
 def _detail(kind: int, similarity: float) -> str:
     if kind == EXACT_DUPLICATE:
         return "the same words as the document that was kept"
+    if kind == URL_DUPLICATE:
+        return (
+            f"the address of the document that was kept, estimated similarity {similarity:.2f} with it; "
+            f"{THRESHOLD_AT_ADDRESS} makes a duplicate where the address is the same"
+        )
     return f"estimated similarity {similarity:.2f} with the document that was kept; {THRESHOLD} makes a near-duplicate"
 
 

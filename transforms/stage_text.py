@@ -20,7 +20,7 @@ from schemas.parquet import DATASETS, to_table
 from schemas.records import Cleaned, Document, Quarantined, Rejection
 from transforms import progress
 from transforms.files import create_file, open_file
-from transforms.text.fingerprint import SIGNATURE_BYTES
+from transforms.text.fingerprint import HASH_SPEC, SIGNATURE_BYTES
 from transforms.worker_pool import Result
 
 BUFFERED_ROWS = 1000
@@ -31,9 +31,15 @@ FINGERPRINTS = pa.schema(
         pa.field("doc_id", pa.string(), False),
         pa.field("exact", pa.binary(16), False),
         pa.field("signature", pa.binary(SIGNATURE_BYTES)),
+        pa.field("address", pa.uint64(), False),
+        pa.field("paragraphs", pa.binary(), False),
+        pa.field("tokens", pa.uint32(), False),
+        pa.field("chars", pa.uint32(), False),
+        pa.field("published", pa.date32()),
         pa.field("line_keys", pa.binary(), False),
         pa.field("line_numbers", pa.list_(pa.uint32()), False),
-    ]
+    ],
+    metadata={"hash_spec": HASH_SPEC},
 )
 """What is compared of a staged document; the row's place is the document's place in its shard."""
 
@@ -191,6 +197,11 @@ def fingerprint_table(cleaned: Sequence[Cleaned]) -> pa.Table:
         "doc_id": [each.document.doc_id for each in cleaned],
         "exact": [each.fingerprint.exact for each in cleaned],
         "signature": [each.fingerprint.signature for each in cleaned],
+        "address": [each.fingerprint.address for each in cleaned],
+        "paragraphs": [each.fingerprint.paragraphs for each in cleaned],
+        "tokens": [each.fingerprint.token_count for each in cleaned],
+        "chars": [each.document.char_count for each in cleaned],
+        "published": [each.document.published_date for each in cleaned],
         "line_keys": [each.line_keys for each in cleaned],
         "line_numbers": [each.line_numbers for each in cleaned],
     }

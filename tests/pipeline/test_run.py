@@ -170,6 +170,37 @@ def test_every_duplicate_names_its_survivor(tmp_path: Path) -> None:
         assert row["duplicate_count"] == sum(loser["kept_doc_id"] == doc_id for loser in losers)
 
 
+@pytest.mark.parametrize(("keep", "kept"), [("longest", "1"), ("newest", "2")])
+def test_another_survivor_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, kept: str) -> None:
+    versions = [(prose(1), "2024-05-01"), (f"{prose(1)}\n{prose(2)}", None), (prose(1), "2024-05-02")]
+    (tmp_path / "in").mkdir()
+    for number, (text, day) in enumerate(versions):
+        line = {"id": str(number), "text": text, "date": day, "url": "https://example.org/story?utm_id=" + str(number)}
+        (tmp_path / f"in/{number}.jsonl").write_text(json.dumps(line))
+    for splits in (1000, 1):
+        monkeypatch.setattr("pipeline.plan.SPLIT_FILES", splits)
+        run(tmp_path / "in", output=tmp_path / f"out{splits}", keep=keep)
+        (survivor,) = rows(tmp_path / f"out{splits}", "documents")
+        assert (survivor["member"], survivor["duplicate_count"]) == (kept, 2)
+        losers = {row["member"]: row for row in rows(tmp_path / f"out{splits}", "rejects")}
+        assert {row["kept_doc_id"] for row in losers.values()} == {survivor["doc_id"]}
+        same_words = {member for member in losers if versions[int(member)][0] == versions[int(kept)][0]}
+        for member, row in losers.items():
+            assert row["reason"] == ("exact_duplicate" if member in same_words else "url_duplicate")
+
+
+def test_paragraphs_of_other_documents_are_counted(tmp_path: Path) -> None:
+    lines = [{"text": text} for text in (f"{prose(1)}\n{prose(2)}\n{prose(3)}", f"{prose(3)}\n{prose(4)}", prose(5))]
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    run(tmp_path / "in.jsonl", output=tmp_path / "out")
+    found = {row["member"]: row["shared_paragraph_ratio"] for row in rows(tmp_path / "out", "documents")}
+    assert found == {
+        "1": pytest.approx(len(prose(3)) / len(prose(1) + prose(2) + prose(3))),
+        "2": pytest.approx(len(prose(3)) / len(prose(3) + prose(4))),
+        "3": 0,
+    }
+
+
 def test_no_dedup_keeps_them_all(tmp_path: Path) -> None:
     run(corpus(tmp_path / "in"), output=tmp_path / "out", dedup=False)
     assert len(rows(tmp_path / "out", "documents")) == 12 + 9

@@ -8,11 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 import regex
+import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.text import fingerprint as module
-from transforms.text.fingerprint import BANDS, band_keys, exact_key, fingerprint, similarity, tokens
+from transforms.text.fingerprint import (
+    BANDS,
+    HASH_SPEC,
+    PARAGRAPH,
+    HashSpecError,
+    band_keys,
+    candidate_keys,
+    exact_key,
+    fingerprint,
+    require_hash_spec,
+    similarity,
+    tokens,
+)
 
 FERRY = "the ferry left the harbour at dawn with forty crates of oranges and one goat that belonged to nobody"
 TEXTS = {
@@ -95,6 +108,32 @@ def signature_by_the_letter(text: str) -> bytes:
         if place not in sketch:
             sketch[place] = min(mix((shingle + (9 + place) * golden) % limit) for shingle in shingles)
     return bytes(sketch[place] % 256 for place in range(504))
+
+
+def test_keys_by_the_letter_of_the_specification() -> None:
+    line = "The  Ferry left the HARBOUR — at dawn, with forty crates of oranges."
+    found = fingerprint(f"Ferry\n{line}\n\n{'๑' * 25}\n{'๑' * 26}", "https://www.example.org/ferry/?utm_id=1")
+    hashed = [
+        xxhash.xxh3_64_intdigest(text)
+        for text in (b"the ferry left the harbour at dawn with forty crates of oranges", " ".join("๑" * 26).encode())
+    ]
+    assert np.frombuffer(found.paragraphs, PARAGRAPH).tolist() == [(hashed[0], len(line)), (hashed[1], 26)]
+    assert found.address == xxhash.xxh3_64_intdigest(b"example.org/ferry") // 2 * 2
+    assert found.address == 4254252664391987074
+
+
+def test_all_keys_of_a_document() -> None:
+    found = fingerprint(TEXTS["english"], "https://example.org/ferry")
+    keys = [exact_key(found.exact), found.address, *band_keys(found.signature or b"").tolist()]
+    assert candidate_keys(found.exact, found.signature, found.address).tolist() == keys
+    assert candidate_keys(found.exact, None, 0).tolist() == keys[:1]
+
+
+def test_fingerprints_of_another_specification_are_refused() -> None:
+    require_hash_spec({b"hash_spec": HASH_SPEC.encode()}, "x")
+    for metadata, told in (({b"hash_spec": b"millstream-0"}, "millstream-0"), ({}, "none"), (None, "none")):
+        with pytest.raises(HashSpecError, match=rf"fingerprints in old\.parquet .*'{told}'.* run into a new output"):
+            require_hash_spec(metadata, "old.parquet")
 
 
 def test_another_process_finds_the_same() -> None:

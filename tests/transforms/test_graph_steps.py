@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import pickle
 import random
 from pathlib import Path
@@ -20,15 +22,16 @@ from schemas.records import Cleaned, Document, Quarantined, RawRecord, Rejection
 from tests.hostile import misbehave
 from transforms import clean_documents
 from transforms.clean_documents import CleanDocuments
+from transforms.count_shared import ROW_SHARED, CountSharedParagraphs
 from transforms.deduplicate import ROW_VERDICT, SURVIVOR, Deduplicate, keys_of_shard
 from transforms.formats.read import Columns, InputFile, ReadLimits
 from transforms.parquet_sink import ParquetSink
-from transforms.publish import groups_of_splits, split_duplicates
+from transforms.publish import groups_of_splits, split_duplicates, with_shared_ratio
 from transforms.read_files import ReadFiles, files_of_split, read_file
 from transforms.stage_text import Provenance, StagedShard, StageText
 from transforms.text.clean import CleaningOptions
-from transforms.text.duplicates import EXACT_DUPLICATE, NEAR_DUPLICATE
-from transforms.text.fingerprint import fingerprint
+from transforms.text.duplicates import EXACT_DUPLICATE, NEAR_DUPLICATE, URL_DUPLICATE
+from transforms.text.fingerprint import HashSpecError, fingerprint
 from transforms.worker_pool import WorkerLimits
 
 PROVENANCE = Provenance("run-1", "0.0", "c0")
@@ -182,12 +185,86 @@ def test_a_loser_names_its_survivor_across_shards(tmp_path: Path, partitions: in
 
 def test_what_is_shuffled_says_where_the_keys_stand(tmp_path: Path) -> None:
     (shard,) = stage(tmp_path, [[essay(n, words=1000) for n in range(20)]])
-    ranges = dict(keys_of_shard(shard, 8))
+    ranges = dict(keys_of_shard(shard, 8, "first"))
     assert set(ranges) == set(range(8))
-    assert sum(each.size for each in ranges.values()) == 20 * 43 * 16
-    assert {Path(each.path).stat().st_size for each in ranges.values()} == {20 * 43 * 16}
+    assert sum(each.size for each in ranges.values()) == 20 * 43 * 20
+    assert {Path(each.path).stat().st_size for each in ranges.values()} == {20 * 43 * 20}
     assert all(len(pickle.dumps(each)) < 500 for each in ranges.values())
-    assert list(keys_of_shard(StagedShard(1, "nowhere", 0, 0, 0, 0), 8)) == []
+    assert list(keys_of_shard(StagedShard(1, "nowhere", 0, 0, 0, 0), 8, "first")) == []
+
+
+@pytest.mark.parametrize(("keep", "survivor"), [("first", b"id-0-0"), ("longest", b"id-1-0"), ("newest", b"id-1-1")])
+def test_a_cluster_keeps_what_it_is_told_to(tmp_path: Path, keep: str, survivor: bytes) -> None:
+    text, days = essay(1), [dt.date(2024, 5, 1), None, dt.date(2024, 5, 2)]
+    versions = [document(f"{n // 2 + n % 2}-{n // 2}", f"{text}{'!' * (n == 1)}") for n in range(3)]
+    dated = [
+        dataclasses.replace(
+            each,
+            document=dataclasses.replace(each.document, published_date=day, char_count=len(each.document.text)),
+        )
+        for each, day in zip(versions, days, strict=True)
+    ]
+    pairs = [(0, dated[0]), (1, dated[1]), (1, dated[2])]
+    with pipeline() as p:
+        shards = p | beam.Create([pairs]) | beam.FlatMap(lambda each: each) | StageText(str(tmp_path), PROVENANCE)
+        rows = shards | Deduplicate(3, keep) | beam.FlatMapTuple(verdict_rows)
+        losers = rows | beam.Filter(lambda row: row[2] != SURVIVOR) | beam.Map(lambda row: row[3])
+        assert_that(losers, equal_to([survivor] * 2))
+
+
+def test_captures_of_one_page_across_shards(tmp_path: Path) -> None:
+    halves = [essay(1), essay(2), essay(3)]
+    first, second, elsewhere = (
+        Cleaned(document(uri, text).document, fingerprint(text, url))
+        for uri, text, url in (
+            ("a", f"{halves[0]}\n{halves[1]}", "https://example.org/story"),
+            ("b", f"{halves[0]}\n{halves[2]}", "http://www.example.org/story/?utm_source=x"),
+            ("c", f"{halves[1]}\n{halves[2]}", "https://example.org/other"),
+        )
+    )
+    pairs = [(0, first), (1, elsewhere), (2, second)]
+    with pipeline() as p:
+        shards = p | beam.Create([pairs]) | beam.FlatMap(lambda each: each) | StageText(str(tmp_path), PROVENANCE)
+        rows = shards | Deduplicate(3) | beam.FlatMapTuple(verdict_rows)
+        assert_that(rows, equal_to([(0, 0, SURVIVOR, b"id-a", 1), (2, 0, URL_DUPLICATE, b"id-a", 0)]))
+
+
+def test_signatures_of_another_specification_are_refused(tmp_path: Path) -> None:
+    (shard,) = stage(tmp_path, [[essay(1)]])
+    fingerprints = Path(shard.path("fingerprints"))
+    old = pq.read_table(fingerprints).replace_schema_metadata({"hash_spec": "millstream-0"})
+    pq.write_table(old, fingerprints)
+    with pytest.raises(HashSpecError, match=r"fingerprints\.parquet .*'millstream-0'.* run into a new output"):
+        list(keys_of_shard(shard, 8, "first"))
+
+
+# --- Count shared paragraphs
+
+
+@pytest.mark.parametrize("partitions", [1, 5])
+def test_paragraphs_of_rejected_documents_are_not_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, partitions: int
+) -> None:
+    monkeypatch.setattr("transforms.count_shared.KEYED_ROWS", 1)
+    a, b, c, d = (essay(seed, words=20) for seed in range(4))
+    shards = stage(tmp_path, [[f"{a}\n{b}\nshort", f"{c}\n{c}"], [f"{a}\n{d}", f"{b}\n{c}"]])
+    verdict = np.zeros(1, ROW_VERDICT)
+    verdict["row"], verdict["kind"] = 1, EXACT_DUPLICATE
+    with pipeline() as p:
+        inputs = {"shards": p | beam.Create(shards), "verdicts": p | "V" >> beam.Create([(0, verdict.tobytes())])}
+        counted = inputs | CountSharedParagraphs(partitions)
+        rows = counted | beam.FlatMapTuple(
+            lambda split, data: [(split, *r) for r in np.frombuffer(data, ROW_SHARED).tolist()]
+        )
+        summed = rows | beam.Map(lambda row: (row[:2], row[2])) | beam.CombinePerKey(sum)
+        assert_that(summed, equal_to([((0, 0), len(a) + len(b)), ((1, 0), len(a)), ((1, 1), len(b))]))
+
+
+def test_the_shared_share_is_of_the_characters_without_line_ends() -> None:
+    texts = ["0123456789\n\n0123456789", "", "ไทย\nไทย"]
+    documents = to_table(Document, [document(str(n), text).document for n, text in enumerate(texts)])
+    shared = np.array([(10, 10), (12, 3), (12, 3)], ROW_SHARED)
+    assert with_shared_ratio(documents, shared, 10)["shared_paragraph_ratio"].to_pylist() == [0.5, 0.0, 1.0]
 
 
 # --- Publish

@@ -82,21 +82,15 @@ def cut_recurring(document: Document, line_numbers: Sequence[int], documents_wit
     text, numbers = join_lines((line_numbers[at], line) for at, line in enumerate(lines) if at not in cut)
     removed = [*document.removed, *(RemovedText(rule, line_numbers[at], lines[at]) for at, rule in cut.items())]
     removed.sort(key=lambda each: each.start_line)
-    return _cleaned(
-        dataclasses.replace(
-            document,
+    revised = dataclasses.replace(
+        document, text=text, removed=tuple(removed), language_mix=detect_mix(text, document.language)
+    )
     sources = document.metadata_sources
     if (sources.title or "").startswith("text:") and any((document.title or "") in lines[at] for at in cut):
         read = _read_text(text, numbers, revised.removed)
         sources = dataclasses.replace(sources, title=read.sources.title)
         revised = dataclasses.replace(revised, title=read.title, metadata_sources=sources)
     return _cleaned(revised, numbers)
-            text=text,
-            removed=tuple(removed),
-            language_mix=detect_mix(text, document.language),
-        ),
-        numbers,
-    )
 
 
 def source_columns(record: RawRecord) -> dict[str, Any]:
@@ -120,6 +114,12 @@ def describe(extraction: Extraction, stripped: Stripped) -> TextMetadata:
     if extraction.extractor.startswith(("trafilatura", "html")):
         read = TextMetadata()
     else:
+        read = _read_text(stripped.text, stripped.line_numbers, stripped.removed)
+    return TextMetadata(
+        title=extraction.title or read.title,
+        authors=extraction.authors or read.authors,
+        published_date=extraction.published_date or read.published_date,
+        site_name=extraction.site_name or read.site_name,
         sources=first_sources(extraction.sources, read.sources),
     )
 
@@ -131,12 +131,6 @@ def _read_text(text: str, line_numbers: Sequence[int], removed: Sequence[Removed
     is_removed = {cut.start_line for cut in removed}
     return read_metadata(
         [line for _, line in lines], cut=[at for at, (number, _) in enumerate(lines) if number in is_removed]
-        read = _read_text(stripped.text, stripped.line_numbers, stripped.removed)
-    return TextMetadata(
-        title=extraction.title or read.title,
-        authors=extraction.authors or read.authors,
-        published_date=extraction.published_date or read.published_date,
-        site_name=extraction.site_name or read.site_name,
     )
 
 
@@ -166,13 +160,13 @@ def _document(
         text=stripped.text,
         text_sha256="",
         title=metadata.title,
-        metadata_sources=metadata.sources,
         url=extraction.url,
         host=_host(extraction.url),
         authors=metadata.authors,
         published_date=metadata.published_date,
         site_name=metadata.site_name,
         tags=extraction.tags,
+        metadata_sources=metadata.sources,
         language=language.language,
         language_score=language.score,
         language_candidates=language.candidates,
@@ -187,7 +181,7 @@ def _document(
 
 def _cleaned(document: Document, line_numbers: tuple[int, ...]) -> Cleaned:
     """The document with the measures of its text, and what other documents are to be compared with."""
-    text, marks = document.text, fingerprint(document.text)
+    text, marks = document.text, fingerprint(document.text, document.url)
     removed_chars = sum(len(cut.text) for cut in document.removed)
     measured = dataclasses.replace(
         document,

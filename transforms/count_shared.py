@@ -1,0 +1,89 @@
+"""Count shared paragraphs: how much of each document that is kept stands in others that are kept too.
+
+A rejected duplicate counts as no other document: else each survivor would be shared, by its own copies. So the count
+follows the verdicts. Paragraphs are known by their keys, which stand in files beside the shards, 20 bytes each.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow.parquet as pq
+
+from transforms.deduplicate import ROW_BITS, ROW_MASK, ROW_VERDICT, SURVIVOR
+from transforms.key_files import Array, KeyRange, joined, read_ranges, write_key_file
+from transforms.stage_text import StagedShard
+from transforms.text.duplicates import KEYED_PARAGRAPH, shared_paragraphs
+from transforms.text.fingerprint import PARAGRAPH
+
+ROW_SHARED = np.dtype([("row", "<u8"), ("chars", "<u4")])
+"""A document's row in its shard, and the length of some of its shared paragraphs, in code points."""
+
+KEYED_ROWS = 10_000
+"""Documents whose paragraphs are in memory while they are sorted into partitions."""
+
+
+class CountSharedParagraphs(beam.PTransform):
+    """Staged shards and verdicts to (split, array of `ROW_SHARED` as bytes) pairs, several a split, to be added up."""
+
+    def __init__(self, partitions: int) -> None:
+        super().__init__()
+        self._partitions = partitions
+
+    def expand(self, inputs: dict[str, beam.PCollection[Any]]) -> beam.PCollection[tuple[int, bytes]]:
+        """The counts, keyed by split; `inputs` are `shards`, and by split `verdicts`."""
+        return (
+            {
+                "shards": inputs["shards"] | "Key by split" >> beam.Map(lambda shard: (shard.split, shard)),
+                "losers": inputs["verdicts"] | "Losers" >> beam.MapTuple(losers_of_split),
+            }
+            | "Join by split" >> beam.CoGroupByKey()
+            | "Read paragraphs" >> beam.FlatMapTuple(functools.partial(paragraphs_of_split, self._partitions))
+            | "Group by paragraph partition" >> beam.GroupByKey()
+            | "Find shared" >> beam.FlatMapTuple(shared_of_partition)
+        )
+
+
+def losers_of_split(split: int, verdicts: bytes) -> tuple[int, bytes]:
+    """(split, rows of the documents that are rejected, 8 bytes each)."""
+    rows = np.frombuffer(verdicts, ROW_VERDICT)
+    return split, rows["row"][rows["kind"] != SURVIVOR].tobytes()
+
+
+def paragraphs_of_split(
+    partitions: int, _: int, joined_by_split: dict[str, Iterable[Any]]
+) -> Iterator[tuple[int, KeyRange]]:
+    """(partition, `KeyRange`) pairs: where the paragraphs of the kept documents of a split were written."""
+    losers = joined(joined_by_split["losers"], np.dtype("<u8"))
+    for shard in joined_by_split["shards"]:
+        if shard.documents:
+            yield from write_key_file(shard.folder, "paragraphs", _paragraphs(shard, losers), partitions)
+
+
+def _paragraphs(shard: StagedShard, losers: Array) -> Iterator[Array]:
+    row = 0
+    with shard.open("fingerprints") as stream:
+        for batch in pq.ParquetFile(stream).iter_batches(columns=["paragraphs"], batch_size=KEYED_ROWS):
+            of_row = [np.frombuffer(paragraphs, PARAGRAPH) for paragraphs in batch["paragraphs"].to_pylist()]
+            rows = np.repeat(np.arange(row, row + len(of_row)), [len(each) for each in of_row])
+            read = np.concatenate(of_row)
+            keyed = np.empty(len(read), KEYED_PARAGRAPH)
+            keyed["key"], keyed["chars"] = read["key"], read["chars"]
+            keyed["document"] = (shard.split << ROW_BITS) + rows
+            yield keyed[~np.isin(rows, losers)]
+            row += len(of_row)
+
+
+def shared_of_partition(_: int, ranges: Iterable[KeyRange]) -> Iterator[tuple[int, bytes]]:
+    """(split, array of `ROW_SHARED` as bytes) pairs for the paragraphs of one partition that are shared."""
+    shared = shared_paragraphs(read_ranges(ranges, KEYED_PARAGRAPH))
+    splits = shared["document"] >> np.uint64(ROW_BITS)
+    for split in np.unique(splits):
+        of_split = shared[splits == split]
+        rows = np.empty(len(of_split), ROW_SHARED)
+        rows["row"], rows["chars"] = of_split["document"] & ROW_MASK, of_split["chars"]
+        yield int(split), rows.tobytes()
