@@ -3,21 +3,24 @@ PYTHON ?= python3
 VENV ?= .venv
 # For `make lock`: --upgrade, or --upgrade-package NAME.
 UPGRADE ?=
+# For `make benchmark`: a folder with the data sets that benchmarks/quality.py describes.
+DATA ?= data
 
 BIN := $(VENV)/bin
 # One stamp an environment: the runtime for `run`, the tools as well for everything else.
 RUNTIME := $(VENV)/.runtime
 TOOLS := $(VENV)/.tools
+PEERS := $(VENV)/.peers
 
 # A lock is complete: nothing is left to resolve.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check lock clean
+.PHONY: help run test check benchmark lock clean
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 run: $(RUNTIME) ## the default job: the texts of seeds/ into out/
 	$(BIN)/millstream run 'seeds/*.txt' --output out
@@ -32,9 +35,13 @@ check: $(TOOLS) ## format, lint, types, direction of imports, Dockerfile
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
 
+benchmark: $(PEERS) ## quality beside the peers, into README.md; DATA=folder of the data sets
+	$(BIN)/python -m benchmarks.quality "$(DATA)" --write README.md --results benchmarks/results/quality.json
+
 lock: $(TOOLS) ## remake the locks from pyproject.toml; UPGRADE=--upgrade takes newer releases
 	$(call compile,requirements.lock,--group build)
 	$(call compile,requirements-dev.lock,--group dev --constraints requirements.lock)
+	$(call compile,benchmarks/requirements.txt,--constraints requirements.lock,benchmarks/requirements.in)
 
 clean: ## remove the environment, the output and all caches
 	rm -rf "$(VENV)" out build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -43,7 +50,7 @@ clean: ## remove the environment, the output and all caches
 # One lock for all supported Pythons: the same versions on each of them, so the same rows.
 compile = $(BIN)/uv pip compile --quiet $(UPGRADE) --python $(BIN)/python --universal --python-version 3.11 \
 	--fork-strategy fewest --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' \
-	--extra office $(2) --output-file $(1) pyproject.toml
+	$(2) --output-file $(1) $(or $(3),--extra office pyproject.toml)
 
 $(BIN)/python:
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
@@ -57,4 +64,8 @@ $(RUNTIME): pyproject.toml requirements.lock | $(BIN)/python
 
 $(TOOLS): requirements-dev.lock $(RUNTIME)
 	$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(PEERS): benchmarks/requirements.txt $(RUNTIME)
+	$(INSTALL) --require-hashes -r benchmarks/requirements.txt
 	@touch $@
