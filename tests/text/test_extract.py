@@ -13,7 +13,7 @@ import docx
 import pypdf
 import pytest
 
-from schemas.records import InputError, RawRecord
+from schemas.records import InputError, MetadataSources, RawRecord
 from transforms.text import office
 from transforms.text.extract import Extraction, extract
 from transforms.text.extraction import author_names, parse_date
@@ -62,6 +62,16 @@ def test_hints_of_the_container_win() -> None:
     assert extract(record(page, "text/html", title=" ", published="soon")).title == "Theirs"
 
 
+def test_values_of_the_container_say_so_and_the_others_where_they_were_read() -> None:
+    page = "<html><head><title>Theirs</title><meta name='author' content='Bo Ek'></head><body><p>x</p></body></html>"
+    given = extract(record(page, "text/html", title="Ours", url="https://example.org/a", published="2019-06-01"))
+    assert given.sources == MetadataSources(
+        title="container:title", url="container:url", authors="meta:author", published_date="container:published"
+    )
+    assert extract(record(page, "text/html", authors=("Ana Kola",))).sources.authors == "container:authors"
+    assert extract(record("# Hail\n\nIt was loud.", "text/markdown")).sources.title == "markdown:heading"
+
+
 def test_an_unknown_media_type_is_unsupported() -> None:
     assert failure("GIF89a", "image/gif") == ("unsupported", "extract")
 
@@ -86,6 +96,12 @@ def test_front_matter_is_read_and_cut(head: str, authors: tuple[str, ...]) -> No
         authors=authors,
         published_date=dt.date(2021, 6, 1),
         tags=("wine", "weather"),
+        sources=MetadataSources(
+            title="front-matter:title",
+            authors="front-matter:author",
+            published_date="front-matter:date",
+            tags="front-matter:tags",
+        ),
     )
 
 
@@ -146,6 +162,7 @@ def test_a_message_with_both_bodies_gives_the_plain_one() -> None:
         title="Breshëri në fshat",
         authors=("Ana Kola",),
         published_date=dt.date(2019, 6, 1),
+        sources=MetadataSources(title="mail:subject", authors="mail:from", published_date="mail:date"),
     )
 
 
@@ -153,7 +170,11 @@ def test_a_message_in_html_alone_goes_through_html() -> None:
     mail = message()
     mail.set_content("<html><body><p>Breshëri ra mbrëmë.</p></body></html>", subtype="html")
     found = extract(record(mail.as_bytes(), "message/rfc822"))
-    assert (found.text, found.extractor, found.title) == ("Breshëri ra mbrëmë.", "eml:trafilatura", "Breshëri në fshat")
+    assert (found.text, found.extractor, found.title) == (
+        "Breshëri ra mbrëmë.",
+        "eml:html-blocks:page",
+        "Breshëri në fshat",
+    )
 
 
 def test_an_empty_plain_body_gives_way_to_html() -> None:
@@ -167,7 +188,7 @@ def test_a_message_of_attachments_has_no_text() -> None:
     mail = message(From="ana@fshati.example", Date="yesterday")
     mail.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="a.pdf")
     found = extract(record(mail.as_bytes(), "message/rfc822"))
-    assert found == Extraction("", "eml", title="Breshëri në fshat")
+    assert found == Extraction("", "eml", title="Breshëri në fshat", sources=MetadataSources(title="mail:subject"))
 
 
 def test_eight_bit_bodies_and_broken_headers_are_read() -> None:
@@ -231,6 +252,7 @@ def test_a_pdf_gives_its_pages_and_its_information() -> None:
         title="Hail",
         authors=("Ana Kola", "Bo Ek"),
         published_date=dt.date(2019, 6, 1),
+        sources=MetadataSources(title="pdf:info", authors="pdf:info", published_date="pdf:info"),
     )
 
 
@@ -278,6 +300,7 @@ def test_a_word_document_gives_paragraphs_and_tables_in_order() -> None:
         title="Hail",
         authors=("Ana Kola",),
         published_date=dt.date(2019, 6, 1),
+        sources=MetadataSources(title="docx:core", authors="docx:core", published_date="docx:core"),
     )
 
 

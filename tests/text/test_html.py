@@ -9,7 +9,7 @@ import pytest
 from schemas.records import InputError
 from transforms.text import html as html_module
 from transforms.text.extraction import Extraction
-from transforms.text.html import MIN_FAST_CHARS, extract_html
+from transforms.text.html import extract_html, page_blocks
 
 PARAGRAPHS = [
     "The ferry left the harbour before sunrise, with forty crates of oranges and two passengers on the open deck.",
@@ -81,12 +81,27 @@ def test_the_given_address_serves_a_page_that_names_none() -> None:
     assert extract_html(html, "https://copy.example.org/1").url == "https://copy.example.org/1"
 
 
-def test_an_article_takes_the_fast_path_and_a_short_text_the_full_cascade() -> None:
+def test_an_article_keeps_the_fast_extraction_and_another_page_its_likeliest_blocks() -> None:
     assert extract_html(page()).extractor == "trafilatura-fast"
-    short = extract_html(page(PARAGRAPHS[:2]))
-    assert short.extractor == "trafilatura"
-    assert len(short.text) < MIN_FAST_CHARS
-    assert PARAGRAPHS[0] in short.text
+    other = page().replace("article:published_time", "x:published_time")
+    found = extract_html(other)
+    assert found.extractor == "html-blocks:page"
+    assert [line for line in found.text.split("\n") if line in PARAGRAPHS] == PARAGRAPHS
+
+
+def test_what_a_page_holds_twice_is_once_in_its_text() -> None:
+    paragraphs = "".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS)
+    rows = "".join(f"<p>Line {n} of the ferry sails at {n} o'clock from the mole to the island.</p>" for n in (8, 9))
+    body = f"<main class=wide>{paragraphs}{rows}</main><main class=phone>{paragraphs}</main>"
+    lines = extract_html(f"<html><head><title>Ferry</title></head><body>{body}</body></html>").text.split("\n")
+    assert [line for line in lines if line in PARAGRAPHS] == PARAGRAPHS
+    assert sum(line.startswith("Line ") for line in lines) == 2
+
+
+def test_the_blocks_of_a_page_are_all_that_it_shows() -> None:
+    assert page_blocks(page())[:3] == ["Home", "Sport", "Oranges for the island"]
+    assert page_blocks(page())[-1] == "© Harbour Herald. All rights reserved."
+    assert page_blocks("") == []
 
 
 def test_a_page_is_the_same_whatever_was_extracted_before() -> None:

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from lxml.html import document_fromstring
 
+from transforms.text import main_blocks
+from transforms.text.block_evidence import PageContext, block_evidence, extracted_shares
 from transforms.text.blocks import MARKS, Block, Layout, page_layout
 from transforms.text.html import extract_html
-from transforms.text.main_blocks import JudgedBlocks, judge_blocks
-from transforms.text.page_type import page_type
+from transforms.text.main_blocks import MAX_BATCH, JudgedBlocks, Trees, judge_blocks
+from transforms.text.page_type import PageType, page_type
 from transforms.text.structured_data import read_structured_data
 
 POSTS = [
@@ -74,23 +76,65 @@ def test_blocks_inherit_the_marks_of_what_they_stand_in(markup: str, mark: str) 
     assert marks >> MARKS.index(mark) & 1
 
 
+def context(kind: PageType = "page", extracted: str = "") -> PageContext:
+    return PageContext(kind, "/t/1", frozenset(("grinding", "noise")), frozenset(), extracted)
+
+
 def test_posts_are_likelier_content_than_the_menu_and_the_footer() -> None:
-    judged = judge_blocks(layout_of(MENU + "".join(f"<div class=message>{post}</div>" for post in POSTS) + FOOTER))
+    markup = MENU + "".join(f"<div class=message>{post}</div>" for post in POSTS) + FOOTER
+    judged = judge_blocks(layout_of(markup), context("discussion"))
     likelihood = dict(zip([block.text for block in judged.blocks], judged.likelihoods, strict=True))
-    assert min(likelihood[post] for post in POSTS[:-1]) > max(
+    assert min(likelihood[post] for post in POSTS) > max(
         value for text, value in likelihood.items() if text == "Home" or text.startswith("Terms")
     )
 
 
-def test_nothing_in_an_excluded_container_is_content() -> None:
+def test_what_was_extracted_is_likelier_content() -> None:
+    layout = layout_of(MENU + "".join(f"<div>{post}</div>" for post in POSTS) + FOOTER)
+    before = judge_blocks(layout, context())
+    after = judge_blocks(layout, context(extracted="\n".join(POSTS)))
+    assert after.likelihoods[2:-1].mean() > before.likelihoods[2:-1].mean()
+
+
+def test_comments_are_no_content_of_an_article() -> None:
     layout = layout_of(f"<div id=comments><p>{POSTS[0]}</p><p>{POSTS[1]}</p><p>{POSTS[2]}</p></div>")
-    assert judge_blocks(layout).best().any()
-    assert judge_blocks(layout, frozenset(("class:comment",))).likelihoods.max() == 0
+    assert judge_blocks(layout, context("discussion")).likelihoods.min() > 0
+    assert judge_blocks(layout, context("article")).likelihoods.max() == 0
 
 
 def test_a_page_without_text_has_no_blocks() -> None:
-    judged = judge_blocks(layout_of("<img src=x>"))
+    judged = judge_blocks(layout_of("<img src=x>"), context())
     assert (judged.text(judged.best()), judged.expected_f1(judged.best())) == ("", 0.0)
+
+
+@pytest.mark.parametrize("markup", ["x", "<p>one</p>", "<table><td>a<td>b</table>", "<ul><li>a<li>b<li>c</ul>"])
+def test_all_evidence_is_there_and_finite_on_the_smallest_page(markup: str) -> None:
+    layout = layout_of(markup)
+    evidence = block_evidence(layout, context())
+    assert set(main_blocks.TREES.names) <= set(evidence)
+    assert all(len(values) == len(layout.blocks) and np.isfinite(values).all() for values in evidence.values())
+
+
+def test_a_block_was_extracted_when_its_ends_or_its_line_were() -> None:
+    blocks = blocks_of(f"<h2>Noise</h2><p>{POSTS[0]}</p><p>{POSTS[1]}</p><p>{POSTS[2]}</p><p>Reply</p>")
+    cut = POSTS[1].replace("than a lunch.", "than ...")
+    assert extracted_shares(f"## Noise\n{POSTS[0]}\n{cut}\nReply to all", blocks).tolist() == [1, 1, 0.5, 0, 0]
+
+
+def test_a_tree_is_a_table_that_the_answers_number_a_row_of() -> None:
+    leaves = [[1.0, 2.0, 4.0, 8.0], [0.0, 10.0, 0.0, 10.0]]
+    questions = [[[0, 0.5], [1, 3.0]], [[1, 1.0], [0, 0.0]]]
+    data = {"bias": 0.25, "evidence": ["links", "words"]}
+    data["trees"] = [{"questions": q, "leaves": values} for q, values in zip(questions, leaves, strict=True)]
+    evidence = {"words": np.array([1.0, 2.0, 4.0]), "links": np.array([0.0, 1.0, 1.0])}
+    assert Trees.from_data(data).logits(evidence).tolist() == [1.25, 12.25, 18.25]
+
+
+def test_a_giant_page_is_judged_in_parts_as_in_one() -> None:
+    few = {name: np.linspace(0, 9, 7) for name in main_blocks.TREES.names}
+    times = MAX_BATCH // 7 + 2
+    many = {name: np.tile(values, times) for name, values in few.items()}
+    assert main_blocks.TREES.logits(many).tolist() == np.tile(main_blocks.TREES.logits(few), times).tolist()
 
 
 def test_the_best_choice_expects_the_highest_f1() -> None:
@@ -100,6 +144,30 @@ def test_the_best_choice_expects_the_highest_f1() -> None:
     every = [np.array([bool(number >> bit & 1) for bit in range(4)]) for number in range(16)]
     assert judged.expected_f1(best) == pytest.approx(max(judged.expected_f1(kept) for kept in every))
     assert judged.text(best) == "0\n1\n2"
+
+
+def judged_texts(*texts: str) -> JudgedBlocks:
+    words = np.array([float(text.count(" ") + 1) for text in texts])
+    return JudgedBlocks([Block(text, 0, 0) for text in texts], np.full(len(texts), 0.9), words)
+
+
+CHAPTERS = [" ".join(f"word{number}" for number in range(start, start + 50)) for start in range(0, 250, 50)]
+COPIES = [  # what a page shows, and which of it is a copy
+    pytest.param([POSTS[0], POSTS[1], POSTS[0]], [0, 1], id="a paragraph a second time"),
+    pytest.param(["Reply", POSTS[0], "Reply"], [0, 1, 2], id="short blocks may come twice"),
+    pytest.param([f"{POSTS[0]} {n}" for n in range(3)], [0, 1, 2], id="lines with a number of their own"),
+    pytest.param([*CHAPTERS, " ".join(CHAPTERS)], [0, 1, 2, 3, 4], id="all paragraphs run together"),
+    pytest.param([POSTS[0], f"{POSTS[0]} {POSTS[1]}"], [0, 1], id="a quotation with its answer"),
+]
+
+
+@pytest.mark.parametrize(("texts", "first"), COPIES)
+def test_what_a_page_says_twice_is_kept_once(texts: list[str], first: list[int]) -> None:
+    judged = judged_texts(*texts)
+    kept = judged.without_copies(np.ones(len(texts), dtype=bool))
+    assert np.flatnonzero(kept).tolist() == first
+    assert np.flatnonzero(judged.best()).tolist() == first
+    assert judged.without_copies(kept).tolist() == kept.tolist()
 
 
 def test_all_posts_of_a_discussion_are_its_text() -> None:
@@ -124,16 +192,6 @@ def test_the_model_replaces_a_text_that_misses_most_of_the_page() -> None:
     assert found.extractor == "html-blocks:page"
     assert all(post in found.text for post in POSTS)
     assert "privacy policy" not in found.text
-
-
-def test_an_article_with_others_appended_keeps_to_the_first() -> None:
-    others = "".join(f"<div><h1>Other story {n}</h1><p>{POSTS[n]} {POSTS[n - 1]}</p></div>" for n in range(6)) * 3
-    first = "".join(f"<p>The first story goes on, sentence by sentence, to its end in part {n}.</p>" for n in range(12))
-    head = '<meta property="og:type" content="article">'
-    body = f"{MENU}<article><h1>First story</h1>{first}</article>{others}{FOOTER}"
-    found = extract_html(f"<html><head>{head}</head><body>{body}</body></html>")
-    assert found.extractor == "trafilatura-fast"
-    assert POSTS[0] not in found.text
 
 
 PAGE_TYPES = [

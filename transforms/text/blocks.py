@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import re
 
-from lxml import etree
 from lxml.html import HtmlElement
 
 _NO_TEXT_TAGS = """
@@ -20,6 +19,7 @@ tfoot th thead tr ul
 """
 _WITHOUT_TEXT = frozenset(_NO_TEXT_TAGS.split())
 _BLOCKS = frozenset(_BLOCK_TAGS.split())
+_CELLS = frozenset(("td", "th"))
 
 _OF_TAG = {
     **dict.fromkeys(("nav", "article", "footer", "header", "aside", "form", "main", "dialog", "figure"), ""),
@@ -72,7 +72,9 @@ _TAG_BITS = {tag: _BIT[mark or tag] for tag, mark in _OF_TAG.items()}
 _CLASS_PATTERNS = {
     _BIT[mark]: re.compile(rf"(?:^|[\W_\d])(?:{words})s?(?:$|[\W_\d])") for mark, words in _CLASS_WORDS.items()
 }
+_ANY_CLASS_WORD = re.compile("|".join(_CLASS_WORDS.values()))
 _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_DIGITS = re.compile(r"\d+")
 _NOT_DISPLAYED = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 
 
@@ -83,6 +85,8 @@ class Container:
     parent: int  # number of the container around it; the body's own is 0
     tag: str
     marks: int  # bits of `MARKS`, those of the containers around it included
+    own_marks: int  # bits of its own
+    template: str  # its tag and class without digits: equal where a page repeats a structure
     chars: int = 0
     link_chars: int = 0
 
@@ -105,22 +109,13 @@ class Layout:
 
 
 def page_layout(body: HtmlElement) -> Layout:
-    """The blocks of a body and the containers they stand in; scripts, form fields and media have none."""
+    """The blocks of a body and the containers they stand in; scripts, form fields and media have none.
+
+    Walks as deep as the page is nested: the parser stops at 256.
+    """
     reader = _Reader()
-    walk = etree.iterwalk(body, events=("start", "end"))
-    for event, element in walk:
-        tag = str(element.tag)
-        if tag in _WITHOUT_TEXT:
-            if event == "start":
-                walk.skip_subtree()
-            else:
-                reader.add(element.tail)
-        elif event == "start":
-            reader.open(element, tag)
-            reader.add(element.text)
-        elif element is not body:
-            reader.close(tag)
-            reader.add(element.tail)
+    reader.add(body.text)
+    reader.read(body)
     reader.end_block()
     containers = reader.layout.containers
     for container in reversed(containers[1:]):
@@ -133,40 +128,51 @@ class _Reader:
     """Where the walk through a page stands: the open containers, and the pieces of the block that has begun."""
 
     def __init__(self) -> None:
-        self.layout = Layout([], [Container(0, "body", 0)])
+        self.layout = Layout([], [Container(0, "body", 0, 0, "body")])
         self.path = [0]
         self.pieces: list[str] = []
         self.link_chars = 0
         self.links = 0  # open <a> elements
+
+    def read(self, parent: HtmlElement) -> None:
+        for element in parent:
+            tag = str(element.tag)
+            if tag in _BLOCKS:
+                self.read_container(element, tag)
+            elif tag not in _WITHOUT_TEXT:
+                self.read_inline(element, tag)
+            self.add(element.tail)
+
+    def read_container(self, element: HtmlElement, tag: str) -> None:
+        is_cell = tag in _CELLS
+        if not is_cell:
+            self.end_block()
+        elif self.pieces:
+            self.pieces.append(" | ")  # the cells of a row are one block
+        containers, around = self.layout.containers, self.path[-1]
+        marks, template = _marks(element, tag), _template(tag, element.get("class"))
+        containers.append(Container(around, tag, containers[around].marks | marks, marks, template))
+        self.path.append(len(containers) - 1)
+        self.add(element.text)
+        self.read(element)
+        if not is_cell:
+            self.end_block()
+        self.path.pop()
+
+    def read_inline(self, element: HtmlElement, tag: str) -> None:
+        if tag == "br":
+            self.pieces.append("\v")  # source lines end in \n and mean nothing
+        is_link = tag == "a"
+        self.links += is_link
+        self.add(element.text)
+        self.read(element)
+        self.links -= is_link
 
     def add(self, text: str | None) -> None:
         if text:
             self.pieces.append(text)
             if self.links:
                 self.link_chars += len(text.strip())
-
-    def open(self, element: HtmlElement, tag: str) -> None:
-        if tag in _BLOCKS:
-            if tag not in ("td", "th"):
-                self.end_block()
-            elif self.pieces:
-                self.pieces.append(" | ")  # the cells of a row are one block
-            around = self.path[-1]
-            containers = self.layout.containers
-            containers.append(Container(around, tag, containers[around].marks | _marks(element, tag)))
-            self.path.append(len(containers) - 1)
-        elif tag == "br":
-            self.pieces.append("\v")  # source lines end in \n and mean nothing
-        elif tag == "a":
-            self.links += 1
-
-    def close(self, tag: str) -> None:
-        if tag in _BLOCKS:
-            if tag not in ("td", "th"):
-                self.end_block()
-            self.path.pop()
-        elif tag == "a":
-            self.links -= 1
 
     def end_block(self) -> None:
         if not self.pieces:
@@ -210,5 +216,20 @@ def _marks(element: HtmlElement, tag: str) -> int:
 
 @functools.lru_cache(maxsize=8192)
 def _class_marks(value: str) -> int:
-    words = _CAMEL_CASE.sub("-", value[:400]).lower()
+    marks = 0
+    for name in value[:400].split():
+        marks |= _name_marks(name)
+    return marks
+
+
+@functools.lru_cache(maxsize=32768)
+def _name_marks(name: str) -> int:
+    words = _CAMEL_CASE.sub("-", name).lower()
+    if not _ANY_CLASS_WORD.search(words):  # so it is with nine names in ten
+        return 0
     return sum(bit for bit, pattern in _CLASS_PATTERNS.items() if pattern.search(words))
+
+
+@functools.lru_cache(maxsize=8192)
+def _template(tag: str, classes: str | None) -> str:
+    return f"{tag}.{_DIGITS.sub('', classes)}" if classes else tag
