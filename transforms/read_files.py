@@ -8,7 +8,6 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import BeamIOError
 
 from schemas.records import Quarantined, RawRecord, Rejection, doc_id, error_text
 from transforms import progress
@@ -69,7 +68,7 @@ def read_file(file: InputFile, limits: ReadLimits, columns: Columns) -> Iterator
         with open_file(file.uri) as stream:
             for number, item in enumerate(read_records(stream, file, limits, columns), start=1):  # noqa: B007
                 yield item
-    except (OSError, BeamIOError) as error:
+    except OSError as error:
         yield unreadable(file, number + 1, error)
 
 
