@@ -15,10 +15,10 @@ from typing import Any
 import click
 
 from pipeline.options import CONFIG_FILE, RunOptions, UsageError, parse, read_config
+from pipeline.snapshot_commands import SNAPSHOT_COMMANDS
+from pipeline.terminal import EXIT_BUSY, EXIT_FAILED, EXIT_QUARANTINE, EXIT_USAGE, fail
 
 CONFIG_HELP = "File with options in TOML; read by default where there is one."
-
-EXIT_FAILED, EXIT_USAGE, EXIT_QUARANTINE, EXIT_BUSY = 1, 2, 3, 75
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -34,7 +34,9 @@ def main(arguments: list[str] | None = None) -> None:
         code = EXIT_USAGE
     except (click.ClickException, UsageError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        _fail(message, EXIT_USAGE)
+        fail(message, EXIT_USAGE)
+    except click.Abort:  # Ctrl-C, where nothing has to be said
+        code = 128 + signal.SIGINT
     sys.exit(code)
 
 
@@ -111,13 +113,13 @@ def _run(inputs: tuple[str, ...], config: str | None, **given: Any) -> None:
         with _stopped_by_signals(), report.progress(len(files), options.log_format):
             result = job.run(options, files)
     except (job.JobError, OSError) as error:
-        _fail(str(error), EXIT_FAILED)
+        fail(str(error), EXIT_FAILED)
     except snapshots.BusyError as error:
-        _fail(str(error), EXIT_BUSY)
+        fail(str(error), EXIT_BUSY)
     report.print_result(result)
     if result.quarantined_share > options.max_quarantine:
         share, limit = f"{result.quarantined_share:.1%}", f"{options.max_quarantine:.1%}"
-        _fail(f"{share} of the records are quarantined, more than --max-quarantine {limit}", EXIT_QUARANTINE)
+        fail(f"{share} of the records are quarantined, more than --max-quarantine {limit}", EXIT_QUARANTINE)
 
 
 @contextlib.contextmanager
@@ -158,11 +160,6 @@ def _config(config: str | None) -> dict[str, Any]:
     return read_config(path) if config or path.exists() else {}
 
 
-def _fail(message: str, code: int) -> typing.NoReturn:
-    click.echo(f"millstream: {message}", err=True)
-    raise SystemExit(code)
-
-
 commands.add_command(click.Command("run", callback=_run, params=run_parameters(), help=_run.__doc__))
 
 
@@ -192,3 +189,6 @@ commands.add_command(
         help=_explain.__doc__,
     )
 )
+
+for command in SNAPSHOT_COMMANDS:
+    commands.add_command(command)

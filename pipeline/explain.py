@@ -17,7 +17,7 @@ from rich.text import Text
 
 from pipeline import job, plan, snapshots
 from pipeline.options import RunOptions, UsageError
-from pipeline.report import printable
+from pipeline.terminal import printable
 from schemas.parquet import DATASETS
 from schemas.records import Cleaned, Document, InputError, MetadataSources, Quarantined, RawRecord, Rejection
 from transforms.formats.read import ReadLimits

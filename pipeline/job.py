@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
-import hashlib
 import importlib.metadata
 import io
 import json
@@ -22,7 +21,7 @@ from pipeline import graph, plan, snapshots
 from pipeline.options import RunOptions, UsageError
 from transforms.files import open_file
 from transforms.formats.read import Columns, InputFile, ReadLimits
-from transforms.parquet_sink import PublishedFile
+from transforms.parquet_sink import PublishedFile, digest_of
 from transforms.publish import PublishedGroup
 from transforms.stage_text import Provenance
 from transforms.text.clean import CleaningOptions
@@ -58,7 +57,8 @@ def run(options: RunOptions, files: list[InputFile]) -> Result:
     """Read the files, publish a snapshot, and tell what is in it. Raises `JobError` and `snapshots.BusyError`."""
     output = snapshots.Output(options.output)
     pipeline = _pipeline(options.beam)
-    run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    started = dt.datetime.now(dt.UTC)
+    run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     with snapshots.exclusive(output):
         job = _job(options, output.staging(run_id), run_id, splits := plan.splits_of(files))
         log.info("run %s, files to read: %d", run_id, len(files))
@@ -66,7 +66,7 @@ def run(options: RunOptions, files: list[InputFile]) -> Result:
             plan.write_plan(job.plan, splits)
             summary = _run_graph(pipeline, job)
             _require_balance(summary, len(files))
-            manifest = snapshots.commit(output, run_id, summary.files, _manifest(options, job, summary))
+            manifest = snapshots.commit(output, run_id, summary.files, _manifest(options, job, summary, started))
         finally:
             snapshots.remove_staging(output, run_id)
     return Result(run_id, output.snapshot(run_id), manifest)
@@ -165,10 +165,12 @@ def _require_balance(summary: PublishedGroup, files: int) -> None:
         )
 
 
-def _manifest(options: RunOptions, job: graph.Job, summary: PublishedGroup) -> dict[str, Any]:
+def _manifest(options: RunOptions, job: graph.Job, summary: PublishedGroup, started: dt.datetime) -> dict[str, Any]:
     return {
         "manifest_version": MANIFEST_VERSION,
         "run_id": job.provenance.run_id,
+        "started_at": started.isoformat(timespec="seconds"),
+        "finished_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "pipeline_version": job.provenance.pipeline_version,
         "config_sha256": job.provenance.config_sha256,
         "hash_spec": HASH_SPEC,
@@ -179,12 +181,3 @@ def _manifest(options: RunOptions, job: graph.Job, summary: PublishedGroup) -> d
         "counts": summary.counts,
         "digest": digest_of(summary.files, job.provenance.run_id),
     }
-
-
-def digest_of(files: tuple[PublishedFile, ...], run_id: str) -> str:
-    """One digest of all published rows in their order, 64 hexadecimal digits.
-
-    That of another run over the same input, with the same configuration and version, is the same.
-    """
-    lines = [f"{file.path.replace(run_id, '')} {file.rows} {file.digest}" for file in files]
-    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()

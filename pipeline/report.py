@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import posixpath
-import re
 import shlex
 import sys
 import threading
@@ -23,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline import snapshots
+from pipeline.terminal import printable
 from transforms.progress import SO_FAR
 
 if TYPE_CHECKING:
@@ -35,15 +35,6 @@ SHOWN_DOCUMENTS = 5
 TERMINAL_SECONDS, LOG_SECONDS = 0.5, 30.0
 
 console = Console(markup=False, highlight=False)  # what is shown comes from hostile files: it is text, never markup
-
-
-def printable(text: str) -> str:
-    r"""The text on one line, without control characters that a terminal would obey.
-
-    >>> printable("a\x1b[31mb")
-    'a\ufffd[31mb'
-    """
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "\ufffd", text)
 
 
 @contextlib.contextmanager

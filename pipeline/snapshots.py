@@ -1,4 +1,4 @@
-"""Snapshots: how a finished run becomes visible, all of it in one step, and how the last one is found."""
+"""Snapshots: how a finished run becomes visible, all of it in one step, and how it is found."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import logging
 import os
 import posixpath
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import filelock
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import BeamIOError
-from apache_beam.io.filesystems import FileSystems
 
 from schemas.parquet import DATASETS, schema_of
-from transforms.files import create_file, open_file
+from transforms.files import create_file, delete_files, exists, is_local, list_files, move_files, open_file
 from transforms.parquet_sink import PublishedFile, empty_file
 
 LATEST = "latest.json"
 STAGING = "_staging"
 SNAPSHOTS = "snapshots"
+MANIFEST = "manifest.json"
+MANIFEST_SHA256 = "manifest.sha256"
+"""Vouches for the manifest of every snapshot, as `latest.json` does for one; `sha256sum --check` takes it."""
 
 log = logging.getLogger("millstream")
 
@@ -46,7 +47,7 @@ class Output:
     @property
     def is_local(self) -> bool:
         """Whether it is on this machine's file system, where a folder can be renamed and a link be made."""
-        return "://" not in self.root
+        return is_local(self.root)
 
     def path(self, *parts: str) -> str:
         """A path below it."""
@@ -98,17 +99,18 @@ def commit(output: Output, run_id: str, files: Sequence[PublishedFile], manifest
     # reader who goes by latest.json.
     home = posixpath.join(staging, "snapshot") if output.is_local else snapshot
     files = sorted([*files, *_empty_files(staging, run_id, files)], key=lambda file: file.path)
-    _move([file.staged for file in files], [posixpath.join(home, file.path) for file in files])
+    move_files([file.staged for file in files], [posixpath.join(home, file.path) for file in files])
     entries = [{name: value for name, value in dataclasses.asdict(file).items() if name != "staged"} for file in files]
     manifest |= {"files": entries}
     data = json.dumps(manifest, indent=2).encode()
-    _write(posixpath.join(home, "manifest.json"), data)
+    _write(posixpath.join(home, MANIFEST_SHA256), _checksum_line(data))
+    _write(posixpath.join(home, MANIFEST), data)  # last: on an object store it makes a folder a snapshot
     if output.is_local:
         _flush(home)
         os.makedirs(output.path(SNAPSHOTS), exist_ok=True)
         os.rename(home, snapshot)
-        _flush_entry(output.path(SNAPSHOTS))
-    _point_to(output, run_id, hashlib.sha256(data).hexdigest())
+        flush_entry(output.path(SNAPSHOTS))
+    point_to(output, run_id, hashlib.sha256(data).hexdigest())
     return manifest
 
 
@@ -118,20 +120,91 @@ def remove_staging(output: Output, run_id: str) -> None:
         shutil.rmtree(output.staging(run_id), ignore_errors=True)
         return
     try:
-        FileSystems.delete([output.staging(run_id) + "/"])
-    except BeamIOError as error:
+        delete_below(output.staging(run_id))
+    except OSError as error:
         log.warning("the staging folder %s is left, delete it: %s", output.staging(run_id), error)
 
 
 def latest(output: Output) -> tuple[str, dict[str, Any]] | None:
     """The run id and manifest of the latest snapshot; None when nothing was published yet. Raises `OSError`."""
-    if not FileSystems.exists(output.path(LATEST)):
+    pointer = pointed_to(output)
+    if pointer is None:
         return None
-    pointer = json.loads(_read(output.path(LATEST)))
-    manifest = _read(posixpath.join(output.snapshot(pointer["run_id"]), "manifest.json"))
-    if hashlib.sha256(manifest).hexdigest() != pointer["manifest_sha256"]:
-        raise OSError(f"the manifest of {pointer['run_id']} in {output.root!r} is not the one that was published")
-    return pointer["run_id"], json.loads(manifest)
+    run_id, manifest_sha256 = pointer
+    data = _read(posixpath.join(output.snapshot(run_id), MANIFEST))
+    if hashlib.sha256(data).hexdigest() != manifest_sha256:
+        raise OSError(f"the manifest of {run_id} in {output.root!r} is not the one that was published")
+    return run_id, json.loads(data)
+
+
+def pointed_to(output: Output) -> tuple[str, str] | None:
+    """The run id that `latest.json` names and the sha256 of its manifest; None without that file. Raises `OSError`."""
+    if not has_pointer(output):
+        return None
+    try:
+        pointer = json.loads(_read(output.path(LATEST)))
+        return str(pointer["run_id"]), str(pointer["manifest_sha256"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise OSError(f"{output.path(LATEST)} is damaged; `millstream rollback` writes it anew") from error
+
+
+def has_pointer(output: Output) -> bool:
+    """Whether there is a `latest.json`, damaged or not. Raises `OSError`."""
+    return exists(output.path(LATEST))
+
+
+def manifest_of(output: Output, run_id: str) -> dict[str, Any]:
+    """The manifest of any snapshot as it was published; raises `OSError` when it is missing or was changed."""
+    manifest: dict[str, Any] = json.loads(manifest_data(output, run_id))
+    return manifest
+
+
+def manifest_data(output: Output, run_id: str) -> bytes:
+    """The bytes of `manifest_of`."""
+    data = _read(posixpath.join(output.snapshot(run_id), MANIFEST))
+    if _read(posixpath.join(output.snapshot(run_id), MANIFEST_SHA256)) != _checksum_line(data):
+        raise OSError(f"the manifest of {run_id} in {output.root!r} is not the one that was published")
+    return data
+
+
+def _checksum_line(manifest: bytes) -> bytes:
+    return f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST}\n".encode()
+
+
+def run_ids(output: Output) -> list[str]:
+    """The runs whose snapshot is there, oldest first."""
+    return [run_id for run_id, has_manifest in snapshot_folders(output).items() if has_manifest]
+
+
+def snapshot_folders(output: Output) -> dict[str, bool]:
+    """The folders of the snapshots, oldest first, and whether each has the manifest that makes it one.
+
+    Raises `OSError`.
+    """
+    home = output.path(SNAPSHOTS)
+    if output.is_local:
+        names = [entry.name for entry in os.scandir(home) if entry.is_dir()] if os.path.isdir(home) else []
+        return {name: os.path.isfile(posixpath.join(home, name, MANIFEST)) for name in sorted(names)}
+    paths = list_files(home)
+    return {name: f"{name}/{MANIFEST}" in paths for name in sorted({path.split("/")[0] for path in paths})}
+
+
+def strayed(sizes: Mapping[str, int], manifest: dict[str, Any]) -> Iterator[str]:
+    """A sentence for each file that is missing, of another size, or in the way: what a listing of a snapshot tells."""
+    for file in manifest["files"]:
+        size = sizes.get(file["path"])
+        if size is None:
+            yield f"{file['path']} is missing"
+        elif size != file["bytes"]:
+            yield f"{file['path']} has {size} bytes, it was published with {file['bytes']}"
+    for path in sorted(sizes.keys() - {file["path"] for file in manifest["files"]}):
+        if "/" in path or path.endswith(".parquet"):
+            yield f"{path} is no part of the snapshot, and readers would take it for one"
+
+
+def delete_below(uri: str) -> None:
+    """Delete every file below a folder of an object store."""
+    delete_files([posixpath.join(uri, path) for path in list_files(uri)])
 
 
 def batches(snapshot: str, manifest: dict[str, Any], folder: str) -> Iterator[pa.RecordBatch]:
@@ -143,22 +216,15 @@ def batches(snapshot: str, manifest: dict[str, Any], folder: str) -> Iterator[pa
                 yield from pq.ParquetFile(stream).iter_batches(BATCH_ROWS)
 
 
-def _move(sources: list[str], destinations: list[str]) -> None:
-    for folder in sorted({posixpath.dirname(path) for path in destinations}):
-        if not FileSystems.exists(folder):  # on object stores there are none, and none to make
-            FileSystems.mkdirs(folder)
-    if sources:
-        FileSystems.rename(sources, destinations)  # raises BeamIOError, with the reason for each file that is missing
-
-
 def _flush(folder: str) -> None:
     """Have the disk hold a folder and all below it: a pointer must not outlive a power cut that its files do not."""
     for root, _, names in os.walk(folder):
         for path in (*(posixpath.join(root, name) for name in names), root):
-            _flush_entry(path)
+            flush_entry(path)
 
 
-def _flush_entry(path: str) -> None:
+def flush_entry(path: str) -> None:
+    """Have the disk hold a file, or the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
@@ -172,7 +238,8 @@ def _empty_files(staging: str, run_id: str, files: Sequence[PublishedFile]) -> I
             yield empty_file(staging, f"{partition}/{run_id}-empty.parquet", schema_of(record_type))
 
 
-def _point_to(output: Output, run_id: str, manifest_sha256: str) -> None:
+def point_to(output: Output, run_id: str, manifest_sha256: str) -> None:
+    """Make a snapshot that is in its place the latest, in one step."""
     pointer = json.dumps({"run_id": run_id, "manifest_sha256": manifest_sha256}).encode()
     if not output.is_local:
         _write(output.path(LATEST), pointer)
@@ -183,10 +250,10 @@ def _point_to(output: Output, run_id: str, manifest_sha256: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(temporary, output.path(LATEST))
-    _link_to(output, run_id)
+    link_to(output, run_id)
 
 
-def _link_to(output: Output, run_id: str) -> None:
+def link_to(output: Output, run_id: str) -> None:
     """`latest`, for people and globs. The pointer has decided already, so a link that can't be made fails nothing."""
     link, temporary = output.path("latest"), output.path(STAGING, "latest")
     try:

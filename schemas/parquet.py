@@ -17,6 +17,9 @@ from schemas.records import SCHEMA_VERSION, Document, Quarantined, Rejection
 DATASETS: dict[str, type] = {"documents": Document, "rejects": Rejection, "quarantine": Quarantined}
 """The three published data sets, by the name of their folder, and the record that a row of each is."""
 
+COUNTED_BY = {"documents": "language", "rejects": "reason", "quarantine": "error_class"}
+"""The column of each data set by whose values a manifest counts its rows."""
+
 _ARROW_TYPES: dict[Any, pa.DataType] = {
     str: pa.string(),
     int: pa.int64(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import posixpath
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
@@ -35,6 +36,15 @@ class PublishedFile:
     bytes: int
     sha256: str  # of the file
     digest: str  # of its rows, see `TableDigest`
+
+
+def digest_of(files: Iterable[PublishedFile], run_id: str) -> str:
+    """One digest of all published rows in their order, 64 hexadecimal digits.
+
+    That of another run over the same input, with the same configuration and version, is the same.
+    """
+    lines = [f"{file.path.replace(run_id, '')} {file.rows} {file.digest}" for file in files]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 class ParquetSink:

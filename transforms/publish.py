@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from schemas.parquet import DATASETS, schema_of, to_table
+from schemas.parquet import COUNTED_BY, DATASETS, schema_of, to_table
 from schemas.records import Rejection, Source, SourceFile
 from transforms.count_shared import ROW_SHARED
 from transforms.deduplicate import ROW_VERDICT, SURVIVOR
@@ -211,9 +211,6 @@ def _read(shard: StagedShard, name: str, rows: int) -> Iterator[pa.Table]:
                 yield file.read_row_group(number)
 
 
-_REASON_COLUMN = {"documents": "language", "rejects": "reason", "quarantine": "error_class"}
-
-
 class _Ledger:
     """Rows as they are written, by file and by reason."""
 
@@ -227,7 +224,7 @@ class _Ledger:
         for entry in pc.value_counts(table["source_uri"]).to_pylist():
             self._by_file[entry["values"]][dataset] += entry["counts"]
         by_reason = self.counts.setdefault(dataset, {})
-        for entry in pc.value_counts(table[_REASON_COLUMN[dataset]]).to_pylist():
+        for entry in pc.value_counts(table[COUNTED_BY[dataset]]).to_pylist():
             by_reason[entry["values"]] = by_reason.get(entry["values"], 0) + entry["counts"]
 
     def source_files(self, tallies: list[FileTally]) -> list[SourceFile]:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.dataset as ds
+import pytest
 
 from pipeline import job, plan
+from pipeline.cli import main
 from pipeline.options import RunOptions
 
 SYLLABLES = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
@@ -50,3 +52,11 @@ def rows(output: Path, dataset: str) -> list[dict[str, Any]]:
 def by_name(output: Path, dataset: str) -> dict[str, dict[str, Any]]:
     """The rows by the last part of their source URI."""
     return {Path(row["source_uri"]).name: row for row in rows(output, dataset)}
+
+
+def call(*arguments: str | Path) -> int:
+    """The exit code of the command line, run in this process."""
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    code = stopped.value.code
+    return code if isinstance(code, int) else 0

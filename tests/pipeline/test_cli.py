@@ -9,18 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import main
-from tests.pipeline.running import rows, run
+from tests.pipeline.running import call, rows, run
 
 ROOT = Path(__file__).parents[2]
 TEXT = "The council met on Monday and decided to repair the old bridge over the river before the winter."
-
-
-def call(*arguments: str | Path) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        main([str(argument) for argument in arguments])
-    code = stopped.value.code
-    return code if isinstance(code, int) else 0
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,10 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from pipeline import job, plan, report, snapshots
+from pipeline import housekeeping, job, plan, report, snapshots
 from pipeline.cli import main
 from pipeline.options import RunOptions, UsageError
+from tests.pipeline.running import call, run
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,7 +55,8 @@ def test_from_bucket_to_bucket(bucket: Any, capsys: pytest.CaptureFixture[str]) 
     assert result.manifest["counts"]["documents"] == {"en": 5}
     snapshot = f"out/snapshots/{result.run_id}/"
     files = {snapshot + file["path"] for file in result.manifest["files"]}
-    assert keys(bucket, "out/") == {"out/latest.json", f"{snapshot}manifest.json"} | files
+    manifest = {f"{snapshot}manifest.json", f"{snapshot}manifest.sha256"}
+    assert keys(bucket, "out/") == {"out/latest.json"} | manifest | files
     assert snapshots.latest(snapshots.Output("s3://mill/out")) == (result.run_id, result.manifest)
     report.print_result(result)
     assert "Katherine Brucker" in capsys.readouterr().out
@@ -76,3 +78,104 @@ def test_a_bucket_that_is_not_there_is_said_in_one_sentence(bucket: Any) -> None
     assert keys(bucket, "raw/")
     with pytest.raises(UsageError, match="the input 's3://nowhere/raw/' names no file"):
         plan.match_inputs(["s3://nowhere/raw/"])
+
+
+# --- the commands over snapshots
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """An output on this machine, and the run ids of its two snapshots: of all texts, and of all but one."""
+    output = tmp_path_factory.mktemp("two") / "out"
+    texts = sorted((ROOT / "seeds").glob("*.txt"))
+    return output, [run(*inputs, output=output).run_id for inputs in (texts, texts[1:])]
+
+
+@pytest.fixture
+def kept(bucket: Any, two_runs: tuple[Path, list[str]], request: pytest.FixtureRequest) -> str:
+    """The prefix of a copy of them that a test may change."""
+    output, _ = two_runs
+    for path in [output / "latest.json", *(output / "snapshots").rglob("*.*")]:
+        bucket.upload_file(str(path), f"{request.node.name}/{path.relative_to(output)}")
+    return f"{request.node.name}/"
+
+
+@pytest.fixture
+def ids(two_runs: tuple[Path, list[str]]) -> list[str]:
+    return two_runs[1]
+
+
+def test_what_a_bucket_holds_is_told(ids: list[str], kept: str, capsys: pytest.CaptureFixture[str]) -> None:
+    uri = f"s3://mill/{kept}"
+    assert call("status", uri, "--max-age", "26h") == 0
+    assert f"Latest   {ids[1]}" in capsys.readouterr().out
+    assert call("history", uri) == 0
+    assert [line[:25].split()[-1] for line in capsys.readouterr().out.splitlines()[1:]] == ids
+    assert call("diff", uri, *ids) == 0
+    assert "documents: 0 added, 1 removed, 0 changed" in capsys.readouterr().out
+    assert call("verify", uri) == 0
+    assert capsys.readouterr().out == "".join(f"{run_id}: as it was published\n" for run_id in ids)
+
+
+def test_a_bucket_without_snapshots(bucket: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert keys(bucket, "nothing/") == set()
+    assert call("status", "s3://mill/nothing", "--max-age", "26h") == 1
+    assert call("history", "s3://mill/nothing") == 2
+    assert "nothing was published to 's3://mill/nothing' yet" in capsys.readouterr().err
+    assert call("status", "nowhere://mill/nothing") == 1
+    assert "nowhere://mill/nothing/latest.json" in capsys.readouterr().err
+
+
+def test_damage_in_a_bucket_is_found(
+    bucket: Any, ids: list[str], kept: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = f"{kept}snapshots/{ids[0]}/"
+    key = min(key for key in keys(bucket, folder) if key.endswith(".parquet"))
+    data = bytearray(bucket.Object(key).get()["Body"].read())
+    data[len(data) // 2] ^= 1
+    bucket.put_object(Key=key, Body=bytes(data))
+    bucket.put_object(Key=f"{folder}documents/copy.parquet", Body=b"")
+    assert call("verify", f"s3://mill/{kept}", ids[0]) == 1
+    told = capsys.readouterr().out
+    assert "is damaged: its sha256 is not the one in the manifest" in told
+    assert "documents/copy.parquet is no part of the snapshot" in told
+    bucket.Object(key).delete()
+    assert call("rollback", f"s3://mill/{kept}", ids[0]) == 1
+    assert f"{key.removeprefix(folder)} is missing" in capsys.readouterr().err
+
+
+def test_rollback_and_gc_in_a_bucket(bucket: Any, ids: list[str], kept: str) -> None:
+    uri = f"s3://mill/{kept}"
+    assert call("rollback", uri, ids[0]) == 0
+    assert snapshots.pointed_to(snapshots.Output(uri))[0] == ids[0]  # type: ignore[index]  # it points somewhere
+    assert call("gc", uri, "--keep", "1") == 0
+    assert len(snapshots.run_ids(snapshots.Output(uri))) == 2
+    assert call("rollback", uri, ids[1]) == 0
+    assert call("gc", uri, "--keep", "1") == 0
+    left = keys(bucket, kept) - {f"{kept}latest.json"}
+    assert {key.removeprefix(f"{kept}snapshots/").split("/")[0] for key in left} == {ids[1]}
+    assert call("verify", uri) == 0
+
+
+def test_gc_killed_half_way_in_a_bucket_and_what_killed_runs_left(
+    bucket: Any, ids: list[str], kept: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = f"s3://mill/{kept}"
+
+    def die(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshots, "delete_below", die)
+        with pytest.raises(KeyboardInterrupt):
+            housekeeping.collect_garbage(snapshots.Output(uri), keep=1)
+    assert snapshots.run_ids(snapshots.Output(uri)) == ids[1:]
+    bucket.put_object(Key=f"{kept}_staging/20200101T000000Z-000000/plan.parquet", Body=b"")
+    at_work = {f"{kept}{name}/29990101T000000Z-000000/a.parquet" for name in ("_staging", "snapshots")}
+    for key in at_work:
+        bucket.put_object(Key=key, Body=b"")
+    assert call("verify", uri) == 0
+    assert f"note: {ids[0]}: it has no manifest.json" in capsys.readouterr().out
+    assert call("gc", uri, "--keep", "1") == 0
+    folder = f"{kept}snapshots/{ids[1]}/"
+    assert {key for key in keys(bucket, kept) if not key.startswith(folder)} == {f"{kept}latest.json"} | at_work

@@ -1,0 +1,382 @@
+"""The commands over what was published: what they say, what they change, and the code they end with."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import diff, history, snapshots
+from tests.pipeline.running import call, corpus, prose, rows, run
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def three_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """An output and its run ids: after the first run a text goes, one comes, one changes; then nothing does."""
+    home = tmp_path_factory.mktemp("three")
+    folder = corpus(home / "in")
+    ids = [run(folder, output=home / "out").run_id]
+    (folder / "text-00.txt").unlink()
+    (folder / "text-03.txt").write_text(prose(3) + " Afterword.", encoding="utf-8")
+    (folder / "text-50.txt").write_text(prose(50), encoding="utf-8")
+    ids += [run(folder, output=home / "out").run_id for _ in range(2)]
+    return home / "out", ids
+
+
+@pytest.fixture
+def out(three_runs: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy that a test may change, as the folder `out` here."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(three_runs[0], "out", symlinks=True)
+    return Path("out")
+
+
+@pytest.fixture
+def ids(three_runs: tuple[Path, list[str]]) -> list[str]:
+    return three_runs[1]
+
+
+def latest() -> str:
+    found = snapshots.latest(snapshots.Output("out"))
+    assert found is not None
+    return found[0]
+
+
+def kept() -> list[str]:
+    return snapshots.run_ids(snapshots.Output("out"))
+
+
+# --- wrong use
+
+
+@pytest.mark.parametrize("command", ["status", "history", "diff", "verify", "rollback", "gc"])
+@pytest.mark.parametrize(
+    ("directory", "says"),
+    [
+        ("missing", "nothing was published to 'missing' yet"),
+        ("empty", "nothing was published to 'empty' yet"),
+        ("file", "'file' is a file: name the folder"),
+    ],
+)
+@pytest.mark.usefixtures("out")
+def test_what_is_no_output_is_one_sentence_and_exit_2(
+    capsys: pytest.CaptureFixture[str], command: str, directory: str, says: str
+) -> None:
+    Path("file").touch()
+    Path("empty").mkdir()
+    more = {"diff": ["a", "b"], "rollback": ["a"], "gc": ["--keep", "1"]}.get(command, [])
+    assert call(command, directory, *more) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert sorted(path.name for path in Path().iterdir()) == ["empty", "file", "out"]
+    assert list(Path("empty").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["status", "out", "--max-age", "soon"], "max-age is 'soon': it must be a number of s, m, h or d, such as 26h"),
+        (["diff", "out", "2", "nothing"], "'2' begins several runs of 'out': 2"),
+        (["verify", "out", "nothing"], "no run of 'out' begins with 'nothing': `millstream history` lists them"),
+        (["rollback", "out", "nothing"], "no run of 'out' begins with 'nothing'"),
+        (["gc", "out", "--keep", "0"], "0 is not in the range x>=1"),
+        (["gc", "out"], "Missing option '--keep'"),
+    ],
+)
+def test_a_wrong_argument_is_one_sentence_and_exit_2(
+    out: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    assert call(*arguments) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert len(list((out / "snapshots").iterdir())) == 3
+
+
+# --- status
+
+
+def test_status_tells_the_latest_in_numbers(out: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("status", "out") == 0
+    told = capsys.readouterr().out
+    assert f"Latest   {ids[2]}, published " in told
+    documents, rejects, quarantine = (len(rows(out, name)) for name in ("documents", "rejects", "quarantine"))
+    total = documents + rejects + quarantine
+    assert f"Records  {total} = documents {documents} + rejects {rejects} + quarantine {quarantine}" in told
+    assert "exact_duplicate" in told
+    assert f"Parquet  out/snapshots/{ids[2]}" in told
+
+
+def test_status_for_programs(out: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("status", "out", "--format", "json") == 0
+    told = json.loads(capsys.readouterr().out)
+    manifest = json.loads((out / "latest/manifest.json").read_text())
+    assert told["run_id"] == ids[2]
+    assert told["counts"] == manifest["counts"]
+    assert told["files"] == len(list((out / "latest").resolve().rglob("*.parquet")))
+    assert told["bytes"] == sum(path.stat().st_size for path in (out / "latest").resolve().rglob("*.parquet"))
+    assert dt.datetime.fromisoformat(told["started_at"]) <= dt.datetime.fromisoformat(told["finished_at"])
+    assert 0 <= told["age_seconds"] < 3600
+
+
+@pytest.mark.parametrize(
+    ("hours", "age", "code"),
+    [(26, "26h", 0), (26.1, "26h", 1), (26.1, "2d", 0), (49, "2d", 1), (0.1, "90s", 1), (-5, "1s", 0)],
+)
+def test_the_age_is_held_against_max_age(
+    out: Path, monkeypatch: pytest.MonkeyPatch, hours: float, age: str, code: int
+) -> None:
+    finished = json.loads((out / "latest/manifest.json").read_text())["finished_at"]
+    now = dt.datetime.fromisoformat(finished) + dt.timedelta(hours=hours)
+    monkeypatch.setattr(history, "now", lambda: now)
+    assert call("status", "out", "--max-age", age) == code
+
+
+def test_an_old_snapshot_is_told_with_its_age(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished = json.loads((out / "latest/manifest.json").read_text())["finished_at"]
+    monkeypatch.setattr(history, "now", lambda: dt.datetime.fromisoformat(finished) + dt.timedelta(hours=30))
+    assert call("status", "out", "--max-age", "26h") == 1
+    told = capsys.readouterr()
+    assert "published 30 hours ago" in told.out
+    assert told.err == "millstream: the latest snapshot of 'out' is 30 hours old, more than --max-age 26h\n"
+
+
+def test_the_health_check_fails_where_nothing_was_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("status", "out", "--max-age", "26h") == 1
+    assert "'out' has no latest snapshot: nothing was published, or" in capsys.readouterr().err
+
+
+def test_a_damaged_pointer_fails_the_health_check(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (out / "latest.json").write_text('{"run_id": ')
+    assert call("status", "out", "--max-age", "26h") == 1
+    assert "out/latest.json is damaged; `millstream rollback` writes it anew" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("out")
+def test_a_look_at_a_local_output_does_without_beam() -> None:
+    code = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from pipeline.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    assert "apache_beam" not in sys.modules
+"""
+    for arguments in (["status", "out"], ["history", "out"], ["verify", "out"], ["gc", "out", "--keep", "9"]):
+        subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+
+
+# --- history
+
+
+def test_history_has_a_line_for_each_snapshot(out: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("history", "out") == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line[2:].split()[0] for line in lines] == ids
+    assert [line[0] for line in lines] == [" ", " ", "*"]
+    manifest = json.loads((out / "latest/manifest.json").read_text())
+    assert lines[2].split()[2:4] == [manifest["finished_at"], str(manifest["records"])]
+
+
+def test_history_tells_a_damaged_snapshot_among_the_others(
+    out: Path, ids: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (out / "snapshots" / ids[1] / "manifest.json").write_text("{}")
+    (out / "latest.json").write_text("")
+    assert call("history", "out") == 0
+    pointer, _, *lines = capsys.readouterr().out.splitlines()
+    assert pointer == "out/latest.json is damaged; `millstream rollback` writes it anew"
+    assert [line[:2] for line in lines] == ["  ", "  ", "  "]
+    assert "is not the one that was published" in lines[1]
+
+
+# --- diff
+
+
+@pytest.mark.usefixtures("out")
+def test_diff_tells_what_came_what_went_and_what_changed(ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("diff", "out", ids[0], ids[1]) == 0
+    told = capsys.readouterr().out
+    by_mark = {line[0]: line for line in told.splitlines() if line[:2] in ("+ ", "- ", "~ ")}
+    # of the two texts that were alike one is gone, so the other is new among the documents
+    assert "documents: 2 added, 1 removed, 1 changed" in told
+    assert "text-50.txt" in told
+    assert "text-00.txt" in by_mark["-"]
+    assert "text-03.txt" in by_mark["~"]
+    assert "exact_duplicate" in told
+    assert call("diff", "out", ids[1], ids[0]) == 0
+    assert "documents: 1 added, 2 removed, 1 changed" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("out")
+def test_diff_of_equal_runs_and_of_a_run_with_itself(ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for other in (ids[1], ids[2]):
+        assert call("diff", "out", ids[1], other) == 0
+        told = capsys.readouterr().out
+        assert "documents: 0 added, 0 removed, 0 changed" in told
+        assert "duplicate" not in told
+
+
+@pytest.mark.usefixtures("out")
+def test_diff_in_many_passes_tells_the_same(
+    ids: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    for limit in (1000, 1):
+        monkeypatch.setattr(diff, "PASS_DOCUMENTS", limit)
+        assert call("diff", "out", ids[0], ids[1]) == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
+
+
+def test_diff_shows_a_few_examples_and_says_how_many_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.txt").write_text(prose(1))
+    first = run("one.txt", output=Path("out"))
+    lines = [json.dumps({"id": f"r{number}", "text": prose(number)}) for number in range(2, 10)]
+    (tmp_path / "more.jsonl").write_text("\n".join(lines))
+    second = run("one.txt", "more.jsonl", output=Path("out"), min_letters=11)
+    assert call("diff", "out", first.run_id, second.run_id) == 0
+    told = capsys.readouterr().out
+    assert "min_letters: 10 before, 11 after" in told
+    assert told.count("\n+ ") == 6
+    assert "more.jsonl > r" in told
+    assert "+ ... and 3 more" in told
+
+
+# --- rollback
+
+
+def test_rollback_makes_another_snapshot_the_latest_and_back(out: Path, ids: list[str]) -> None:
+    for run_id in (ids[0], ids[2]):
+        assert call("rollback", "out", run_id) == 0
+        assert latest() == run_id
+        assert (out / "latest").resolve().name == run_id
+        assert call("verify", "out") == 0
+    assert kept() == ids
+
+
+def test_a_run_after_a_rollback_publishes_the_next_snapshot(out: Path, ids: list[str]) -> None:
+    assert call("rollback", "out", ids[0]) == 0
+    Path("new.txt").write_text(prose(77))
+    new = run("new.txt", output=out)
+    assert latest() == new.run_id
+    assert kept() == [*ids, new.run_id]
+    assert call("verify", "out") == 0
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "manifest", "stray"])
+def test_rollback_to_a_snapshot_that_is_not_whole_changes_nothing(
+    out: Path, ids: list[str], capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    snapshot = out / "snapshots" / ids[0]
+    file = next(snapshot.glob("documents/*/*.parquet"))
+    if damage == "missing":
+        file.unlink()
+    elif damage == "cut":
+        file.write_bytes(file.read_bytes()[:-1])
+    elif damage == "manifest":
+        (snapshot / "manifest.json").write_text("{}")
+    else:
+        shutil.copy(file, file.with_name("stray.parquet"))
+    before = (out / "latest.json").read_bytes()
+    assert call("rollback", "out", ids[0]) == 1
+    assert ids[0] in capsys.readouterr().err
+    assert (out / "latest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("pointer", [None, "", "[]", "{}", '{"run_id": 5, "manifest_sha256": null}'])
+def test_rollback_mends_a_pointer(out: Path, ids: list[str], pointer: str | None) -> None:
+    (out / "latest.json").unlink()
+    if pointer is not None:
+        (out / "latest.json").write_text(pointer)
+    assert call("verify", "out") == 1
+    assert call("rollback", "out", ids[2]) == 0
+    assert call("verify", "out") == 0
+
+
+@pytest.mark.parametrize("arguments", [["rollback", "out", "RUN"], ["gc", "out", "--keep", "1"]])
+@pytest.mark.usefixtures("out")
+def test_an_output_in_use_is_exit_75(ids: list[str], arguments: list[str]) -> None:
+    with snapshots.exclusive(snapshots.Output("out")):
+        assert call(*[ids[0] if argument == "RUN" else argument for argument in arguments]) == 75
+    assert latest() == ids[2]
+    assert kept() == ids
+
+
+# --- gc
+
+
+def test_gc_removes_the_oldest(out: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("gc", "out", "--keep", "3") == 0
+    assert capsys.readouterr().out == ""
+    assert call("gc", "out", "--keep", "2") == 0
+    assert capsys.readouterr().out == f"removed {ids[0]}\n"
+    assert kept() == ids[1:]
+    assert call("gc", "out", "--keep", "1") == 0
+    assert kept() == ids[2:]
+    assert call("verify", "out") == 0
+    assert {path.name for path in (out / "_staging").iterdir()} <= {"lock", "owner"}
+
+
+@pytest.mark.usefixtures("out")
+def test_gc_keeps_the_latest_however_old_it_is(ids: list[str]) -> None:
+    assert call("rollback", "out", ids[0]) == 0
+    assert call("gc", "out", "--keep", "1") == 0
+    assert kept() == [ids[0], ids[2]]
+    assert latest() == ids[0]
+
+
+def test_gc_killed_half_way_shows_no_half_snapshot_and_the_next_one_finishes(
+    out: Path, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(folder: str | Path, **_: Any) -> None:
+        next(Path(folder).rglob("*.parquet")).unlink()
+        raise KeyboardInterrupt
+
+    before = {name: rows(out, name) for name in ("documents", "rejects", "quarantine")}
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", die)
+        assert call("gc", "out", "--keep", "1") == 130
+    assert kept() == ids[1:]
+    assert (out / "_staging" / ids[0]).exists()
+    assert call("verify", "out") == 0
+    assert {name: rows(out, name) for name in before} == before
+    assert call("gc", "out", "--keep", "1") == 0
+    assert kept() == ids[2:]
+    assert not [path for path in (out / "_staging").iterdir() if path.is_dir()]
+
+
+def test_gc_refuses_while_the_latest_is_not_whole(
+    out: Path, ids: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    next((out / "snapshots" / ids[2]).rglob("*.parquet")).unlink()
+    assert call("gc", "out", "--keep", "1") == 1
+    assert "is not whole, nothing was changed" in capsys.readouterr().err
+    (out / "latest.json").unlink()
+    assert call("gc", "out", "--keep", "1") == 1
+    assert kept() == ids
+
+
+def test_gc_does_not_leave_the_link_at_what_it_removes(out: Path, ids: list[str]) -> None:
+    (out / "latest").unlink()
+    (out / "latest").symlink_to(f"snapshots/{ids[0]}")
+    assert call("gc", "out", "--keep", "1") == 0
+    assert (out / "latest").resolve().name == ids[2]
