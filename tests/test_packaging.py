@@ -61,7 +61,8 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 def test_the_wheel_holds_the_code_and_its_rules_and_nothing_else(wheel_names: set[str]) -> None:
-    files = (path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.suffix in {".py", ".toml", ".json"})
+    data = {".py", ".toml", ".json"}
+    files = (path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.suffix in data)
     shipped = {name for name in wheel_names if ".dist-info/" not in name}
     assert shipped == {path.relative_to(ROOT).as_posix() for path in files}
 
