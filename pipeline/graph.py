@@ -52,7 +52,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         read.records
         | "Clean documents" >> CleanDocuments(job.cleaning, job.worker_limits)
         | "Stage text" >> StageText(f"{job.staging}/shards", job.provenance)
-        | "Cut recurring lines" >> CutRecurringLines(partitions)
+        | "Cut recurring lines" >> CutRecurringLines(partitions, job.cleaning.min_letters)
     )
     if job.dedup:
         verdicts = shards | "Deduplicate" >> Deduplicate(partitions, job.keep)

@@ -152,8 +152,8 @@ class Document(Source):
     )
     duplicate_count: int = column("Documents rejected as duplicates of this one.", default=0)
     shared_paragraph_ratio: float = column(
-        "Share of the text's characters that stand in paragraphs, lines of 50 characters or more, which another of the "
-        "documents has too, 0 to 1.",
+        "Share of the text's characters that stand in paragraphs which another of the documents has too, 0 to 1; a "
+        "paragraph is a line of 50 characters or more, with its words, or CJK characters, set apart by spaces.",
         default=0.0,
     )
     extractor: str = column("How the text was obtained from the record.", default="")

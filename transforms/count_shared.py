@@ -15,16 +15,13 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from transforms.deduplicate import ROW_BITS, ROW_MASK, ROW_VERDICT, SURVIVOR
-from transforms.key_files import Array, KeyRange, joined, read_ranges, write_key_file
+from transforms.key_files import KEYED_ROWS, Array, KeyRange, joined, read_ranges, write_key_file
 from transforms.stage_text import StagedShard
 from transforms.text.duplicates import KEYED_PARAGRAPH, shared_paragraphs
 from transforms.text.fingerprint import PARAGRAPH
 
 ROW_SHARED = np.dtype([("row", "<u8"), ("chars", "<u4")])
 """A document's row in its shard, and the length of some of its shared paragraphs, in code points."""
-
-KEYED_ROWS = 10_000
-"""Documents whose paragraphs are in memory while they are sorted into partitions."""
 
 
 class CountSharedParagraphs(beam.PTransform):

@@ -7,6 +7,7 @@ lines are staged again.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -18,27 +19,27 @@ import pyarrow.parquet as pq
 
 from schemas.parquet import from_table, to_table
 from schemas.records import Cleaned, Document
-from transforms.key_files import Array, KeyRange, joined, read_ranges, write_key_file
+from transforms.key_files import KEYED_ROWS, Array, KeyRange, joined, read_ranges, write_key_file
 from transforms.stage_text import StagedFiles, StagedShard, fingerprint_table
 from transforms.text.clean import cut_recurring
 from transforms.text.recurring import MIN_DOCUMENTS
 
-LINE = np.dtype([("key", "<u8"), ("text", "<u4"), ("split", "<u4")])
-"""A key of a line, four bytes of the exact hash of a text that it stands in, and the split of that text."""
+LINE = np.dtype([("key", "<u8"), ("text", "<u4"), ("address", "<u4"), ("split", "<u4")])
+"""A key of a line, four bytes of the hashes of the text and the address that it stands in, and their split.
+
+Without an address the text stands for it. A line must occur in many texts and at many addresses: neither copies nor new
+versions of one page are more evidence than the page itself."""
 
 COUNT = np.dtype([("key", "<u8"), ("documents", "<u4")])
-"""A key, and in how many documents of unlike text it occurs."""
-
-KEYED_ROWS = 10_000
-"""Documents whose keys are in memory while they are sorted into partitions."""
+"""A key, and in how many documents it occurs that are unlike in text and in address."""
 
 
 class CutRecurringLines(beam.PTransform):
     """Staged shards to the same shards, without the lines that recur over the documents of a host or source."""
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, min_letters: int) -> None:
         super().__init__()
-        self._partitions = partitions
+        self._partitions, self._min_letters = partitions, min_letters
 
     def expand(self, shards: beam.PCollection[StagedShard]) -> beam.PCollection[StagedShard]:
         """The shards, in no particular order."""
@@ -52,7 +53,7 @@ class CutRecurringLines(beam.PTransform):
         return (
             {"shards": keyed, "counts": counts}
             | "Join by split" >> beam.CoGroupByKey()
-            | "Stage again" >> beam.FlatMapTuple(revised_shards)
+            | "Stage again" >> beam.MapTuple(functools.partial(revised_shard, self._min_letters))
         )
 
 
@@ -63,13 +64,18 @@ def line_keys_of_shard(shard: StagedShard, partitions: int) -> Iterator[tuple[in
 
 
 def _lines(shard: StagedShard) -> Iterator[Array]:
+    columns = ["exact", "address", "line_keys"]
     with shard.open("fingerprints") as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(columns=["exact", "line_keys"], batch_size=KEYED_ROWS):
-            keys = [np.frombuffer(keys, "<u8") for keys in batch["line_keys"].to_pylist()]
-            texts = np.array([int.from_bytes(exact[:4], "little") for exact in batch["exact"].to_pylist()], "<u4")
-            lines = np.empty(sum(map(len, keys)), LINE)
+        for batch in pq.ParquetFile(stream).iter_batches(columns=columns, batch_size=KEYED_ROWS):
+            exact, address, line_keys = (column.to_pylist() for column in batch.columns)
+            keys = [np.frombuffer(of_row, "<u8") for of_row in line_keys]
+            texts = [int.from_bytes(of_row[:4], "little") for of_row in exact]
+            addresses = [at % 2**32 or text for at, text in zip(address, texts, strict=True)]
+            lines_of_row = [len(each) for each in keys]
+            lines = np.empty(sum(lines_of_row), LINE)
             lines["key"] = np.concatenate(keys)
-            lines["text"] = np.repeat(texts, [len(each) for each in keys])
+            lines["text"] = np.repeat(np.array(texts, "<u4"), lines_of_row)
+            lines["address"] = np.repeat(np.array(addresses, "<u4"), lines_of_row)
             lines["split"] = shard.split
             yield lines
 
@@ -77,11 +83,8 @@ def _lines(shard: StagedShard) -> Iterator[Array]:
 def counts_of_partition(_: int, ranges: Iterable[KeyRange]) -> Iterator[tuple[int, bytes]]:
     """(split, array of `COUNT` as bytes) pairs for the keys that recur, in each split that has them."""
     lines = read_ranges(ranges, LINE)
-    lines = lines[np.lexsort((lines["split"], lines["text"], lines["key"]))]
-    new_key = np.append(True, lines["key"][1:] != lines["key"][:-1])
-    new_text = new_key | np.append(True, lines["text"][1:] != lines["text"][:-1])
-    of_key = new_key.cumsum() - 1
-    documents = np.bincount(of_key, weights=new_text).astype("<u4")[of_key]
+    lines = lines[np.argsort(lines["key"], kind="stable")]
+    documents = np.minimum(_distinct(lines, "text"), _distinct(lines, "address"))
     recurs = documents >= MIN_DOCUMENTS
     splits, counted = lines["split"][recurs], np.empty(recurs.sum(), COUNT)
     counted["key"], counted["documents"] = lines["key"][recurs], documents[recurs]
@@ -89,38 +92,54 @@ def counts_of_partition(_: int, ranges: Iterable[KeyRange]) -> Iterator[tuple[in
         yield int(split), np.unique(counted[splits == split]).tobytes()
 
 
-def revised_shards(_: int, joined_by_split: dict[str, Iterable[Any]]) -> Iterator[StagedShard]:
-    """The shard of a split, staged again when any of its documents has recurring lines."""
+def _distinct(lines: Array, field: str) -> Array:
+    """For each of the lines, which are sorted by key, how many values of a field those with its key have."""
+    values = lines[field][np.lexsort((lines[field], lines["key"]))]
+    new_key = np.append(True, lines["key"][1:] != lines["key"][:-1])
+    new_value = new_key | np.append(True, values[1:] != values[:-1])
+    of_key = new_key.cumsum() - 1
+    distinct: Array = np.bincount(of_key, weights=new_value).astype("<u4")[of_key]
+    return distinct
+
+
+def revised_shard(min_letters: int, _: int, joined_by_split: dict[str, Iterable[Any]]) -> StagedShard:
+    """The shard of a split, staged again when any of its documents loses a line."""
+    shard: StagedShard
     (shard,) = joined_by_split["shards"]
     counts = joined(joined_by_split["counts"], COUNT)
-    yield _revised(shard, dict(counts.tolist())) if len(counts) else shard
+    return _revised(shard, dict(counts.tolist()), min_letters) if len(counts) else shard
 
 
-def _revised(shard: StagedShard, documents_with: dict[int, int]) -> StagedShard:
-    revised = dataclasses.replace(shard, revision=f"-{uuid.uuid4().hex[:8]}")
+def _revised(shard: StagedShard, documents_with: dict[int, int], min_letters: int) -> StagedShard:
+    revised, documents_cut = dataclasses.replace(shard, revision=f"-{uuid.uuid4().hex[:8]}"), 0
     files = StagedFiles(revised)
     with shard.open("documents") as documents, shard.open("fingerprints") as fingerprints:
         rows, marks = pq.ParquetFile(documents), pq.ParquetFile(fingerprints)
         for number in range(rows.num_row_groups):
             group, of_group = rows.read_row_group(number), marks.read_row_group(number)
-            cut = _cut(group, of_group, documents_with)
+            cut = _cut(group, of_group, documents_with, min_letters)
             files.write(
                 "documents", _replaced(group, list(cut), to_table(Document, [c.document for c in cut.values()]))
             )
             files.write("fingerprints", _replaced(of_group, list(cut), fingerprint_table(list(cut.values()))))
+            documents_cut += len(cut)
     files.close()
-    return revised
+    return revised if documents_cut else shard
 
 
-def _cut(documents: pa.Table, fingerprints: pa.Table, documents_with: dict[int, int]) -> dict[int, Cleaned]:
+def _cut(
+    documents: pa.Table, fingerprints: pa.Table, documents_with: dict[int, int], min_letters: int
+) -> dict[int, Cleaned]:
     """The documents of one row group that lose lines, by their rows."""
     recurring = np.fromiter(documents_with, np.uint64, len(documents_with))
-    keys = [np.frombuffer(keys, "<u8") for keys in fingerprints["line_keys"].to_pylist()]
-    rows = [row for row, of_row in enumerate(keys) if np.isin(of_row, recurring).any()]
-    found = from_table(Document, documents.take(rows))
+    keys = [np.frombuffer(of_row, "<u8") for of_row in fingerprints["line_keys"].to_pylist()]
+    rows = np.flatnonzero([np.isin(of_row, recurring).any() for of_row in keys])
     numbers = fingerprints["line_numbers"].take(rows).to_pylist()
-    cut = (cut_recurring(each, of_lines, documents_with) for each, of_lines in zip(found, numbers, strict=True))
-    return {row: cleaned for row, cleaned in zip(rows, cut, strict=True) if cleaned}
+    cut = {}
+    for row, document, of_lines in zip(rows.tolist(), from_table(Document, documents.take(rows)), numbers, strict=True):
+        if cleaned := cut_recurring(document, of_lines, documents_with, min_letters):
+            cut[row] = cleaned
+    return cut
 
 
 def _replaced(table: pa.Table, rows: list[int], by: pa.Table) -> pa.Table:

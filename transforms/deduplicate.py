@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms.key_files import Array, KeyRange, joined, read_ranges, write_key_file
+from transforms.key_files import KEYED_ROWS, Array, KeyRange, joined, read_ranges, write_key_file
 from transforms.stage_text import StagedShard
 from transforms.text.duplicates import KEYED, PAIR, Fingerprints, candidate_pairs, ranks, resolve
 from transforms.text.fingerprint import SIGNATURE_BYTES, candidate_keys, require_hash_spec
@@ -37,9 +37,6 @@ SURVIVOR = 0
 
 RANKED_BY = ("chars", "published")
 """The columns that say which of its duplicates a cluster keeps."""
-
-KEYED_ROWS = 10_000
-"""Documents whose keys are in memory while they are sorted into partitions."""
 
 
 class Deduplicate(beam.PTransform):

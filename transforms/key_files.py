@@ -18,6 +18,9 @@ import numpy.typing as npt
 
 from transforms.files import create_file, open_file
 
+KEYED_ROWS = 10_000
+"""Documents whose keys are in memory while they are sorted into partitions."""
+
 Array = npt.NDArray[Any]
 
 

@@ -8,7 +8,13 @@ import pytest
 
 from schemas.records import Document, MetadataSources
 from transforms.text.clean import cut_recurring
-from transforms.text.recurring import MIN_DOCUMENTS, MIN_DOCUMENTS_WITHIN, line_keys, recurring_lines
+from transforms.text.recurring import (
+    MIN_DOCUMENTS,
+    MIN_DOCUMENTS_OF_FOLDER,
+    MIN_DOCUMENTS_OF_PROSE,
+    line_keys,
+    recurring_lines,
+)
 
 PROSE = "The ferry to the island was late again on Tuesday, and the passengers waited in the rain for two hours."
 MORE_PROSE = (
@@ -40,13 +46,13 @@ def cut(of: Document, known: dict[int, int]) -> list[tuple[str, str]]:
     [
         ("Seite 3 von 12", "Seite 10 von 128"),
         ("» TË FUNDIT:", "të fundit"),
-        ("Read on the web: The ferry is late", "Read on the web: Oranges"),
+        ("Read on the web: The ferry is late", "Read on the web: Oranges for all"),
     ],
 )
 def test_small_variations_are_the_same_line(line: str, other: str) -> None:
     keys = line_keys(line, "example.org", "The ferry is late")
     assert len(keys) == 1
-    assert keys == line_keys(other, "example.org", "Oranges")
+    assert keys == line_keys(other, "example.org", "Oranges for all")
 
 
 def test_a_line_that_was_taken_for_the_title_is_counted_all_the_same() -> None:
@@ -72,9 +78,11 @@ def test_a_heading_between_lines_of_prose_stays_however_often_it_recurs() -> Non
     assert cut(document(PROSE, "Conclusion", MORE_PROSE), counts("Conclusion", times=1000)) == []
 
 
-@pytest.mark.parametrize(("times", "expected"), [(MIN_DOCUMENTS_WITHIN - 1, []), (MIN_DOCUMENTS_WITHIN, [LONG])])
-def test_a_long_line_between_lines_of_prose_must_recur_more_often(times: int, expected: list[str]) -> None:
-    assert [line for line, _ in cut(document(PROSE, LONG, MORE_PROSE), counts(LONG, times=times))] == expected
+@pytest.mark.parametrize(("times", "expected"), [(MIN_DOCUMENTS_OF_PROSE - 1, []), (MIN_DOCUMENTS_OF_PROSE, [LONG])])
+@pytest.mark.parametrize("within", [True, False])
+def test_running_text_must_recur_more_often(times: int, expected: list[str], within: bool) -> None:
+    lines = (PROSE, LONG, MORE_PROSE) if within else (PROSE, MORE_PROSE, LONG)
+    assert [line for line, _ in cut(document(*lines), counts(LONG, times=times))] == expected
 
 
 def test_a_document_without_prose_of_its_own_is_left_alone() -> None:
@@ -91,21 +99,36 @@ def test_a_document_that_would_lose_more_than_half_is_left_alone() -> None:
 )
 def test_without_an_address_the_folder_is_the_source(uri: str, group: str) -> None:
     page = document(PROSE, MORE_PROSE, "Na shkruani", host=None, uri=uri)
-    assert cut(page, counts("Na shkruani", group=group)) == [("Na shkruani", "recurring.edge")]
-    assert cut(page, counts("Na shkruani", group="elsewhere")) == []
+    known = counts("Na shkruani", group=group, times=MIN_DOCUMENTS_OF_FOLDER)
+    assert cut(page, known) == [("Na shkruani", "recurring.edge")]
+    assert cut(page, counts("Na shkruani", group=group, times=MIN_DOCUMENTS_OF_FOLDER - 1)) == []
+    assert cut(page, counts("Na shkruani", group="elsewhere", times=MIN_DOCUMENTS_OF_FOLDER)) == []
+
+
+@pytest.mark.parametrize("line", ["Ladies and gentlemen, dear friends,", "The motion was adopted by a majority.", LONG])
+def test_running_text_that_the_files_of_a_folder_share_stays(line: str) -> None:
+    page = document(line, PROSE, MORE_PROSE, host=None)
+    assert cut(page, counts(line, group="crawl", times=1000)) == []
+
+
+def test_nothing_is_cut_where_too_few_letters_would_be_left() -> None:
+    page = document(PROSE, "Na shkruani")
+    letters = sum(map(str.isalpha, PROSE))
+    assert cut_recurring(page, (1, 2), counts("Na shkruani"), min_letters=letters + 1) is None
+    assert cut_recurring(page, (1, 2), counts("Na shkruani"), min_letters=letters) is not None
 
 
 def test_the_document_is_measured_anew_and_says_where_the_line_stood() -> None:
     page = document(PROSE, "", MORE_PROSE, "", "Na shkruani")
     numbers = (2, 3, 4, 7, 9)  # of the lines in the extracted text
-    cleaned = cut_recurring(page, numbers, counts("Na shkruani"))
+    cleaned = cut_recurring(page, numbers, counts("Na shkruani"), 10)
     assert cleaned is not None
     found = cleaned.document
     assert found.text == f"{PROSE}\n\n{MORE_PROSE}"
     assert [(r.rule, r.start_line, r.text) for r in found.removed] == [("recurring.edge", 9, "Na shkruani")]
     assert (found.char_count, found.removed_chars) == (len(found.text), len("Na shkruani"))
     assert cleaned.line_numbers == (2, 3, 4)
-    assert cut_recurring(found, cleaned.line_numbers, counts("Na shkruani")) is None
+    assert cut_recurring(found, cleaned.line_numbers, counts("Na shkruani"), 10) is None
 
 
 @pytest.mark.parametrize(
@@ -116,10 +139,10 @@ def test_a_title_that_was_read_from_a_line_that_goes_is_read_again(source: str, 
         document("Tema të ditës", "Ferry to the island is late again", PROSE, MORE_PROSE, title="Tema të ditës"),
         metadata_sources=MetadataSources(title=source),
     )
-    cleaned = cut_recurring(page, (1, 2, 3, 4), counts("Tema të ditës"))
+    cleaned = cut_recurring(page, (1, 2, 3, 4), counts("Tema të ditës"), 10)
     assert cleaned is not None
     assert (cleaned.document.title, cleaned.document.metadata_sources.title) == (title, source)
 
 
 def test_a_document_without_recurring_lines_is_not_touched() -> None:
-    assert cut_recurring(document(PROSE, MORE_PROSE), (1, 2), counts("Na shkruani")) is None
+    assert cut_recurring(document(PROSE, MORE_PROSE), (1, 2), counts("Na shkruani"), 10) is None

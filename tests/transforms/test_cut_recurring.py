@@ -25,16 +25,19 @@ TEMPLATE = "Lorem portal i pavarur"
 PROVENANCE = Provenance("run-1", "0.0", "c0")
 
 
-def result(number: int, text: str) -> Cleaned:
-    made = clean(RawRecord(f"site/{number:03}.txt", 1, text.encode(), "text/plain"), CleaningOptions())
+def result(number: int, text: str, url: str | None = None) -> Cleaned:
+    record = RawRecord(
+        f"site/{number:03}.txt", 1, text.encode(), "text/plain", url=url or f"https://example.org/{number}"
+    )
+    made = clean(record, CleaningOptions())
     assert isinstance(made, Cleaned)
     return made
 
 
-def staged(folder: Path, splits: list[list[str]]) -> beam.PTransform:
-    """The shards of documents in these splits, numbered through."""
+def staged(folder: Path, splits: list[list[str]], url: str | None = None) -> beam.PTransform:
+    """The shards of documents in these splits, numbered through, at one address or each at its own."""
     texts = [(split, text) for split, of_split in enumerate(splits) for text in of_split]
-    pairs = [(split, result(number, text)) for number, (split, text) in enumerate(texts)]
+    pairs = [(split, result(number, text, url)) for number, (split, text) in enumerate(texts)]
     one_bundle = beam.Create([pairs]) | beam.FlatMap(lambda all_pairs: all_pairs)
     return one_bundle | StageText(str(folder), PROVENANCE)
 
@@ -56,7 +59,7 @@ def test_a_line_is_counted_over_all_shards_and_cut_in_each(tmp_path: Path, parti
     own = [prose(number) for number in range(MIN_DOCUMENTS + 1)]
     splits = [[f"{text}\n{TEMPLATE}" for text in own[:2]], [f"{text}\n{TEMPLATE}" for text in own[2:-1]], [own[-1]]]
     with beam.Pipeline(runner=FnApiRunner()) as p:
-        shards = p | staged(tmp_path, splits) | CutRecurringLines(partitions) | beam.Map(seen)
+        shards = p | staged(tmp_path, splits) | CutRecurringLines(partitions, 10) | beam.Map(seen)
         expected = [(0, True, tuple(own[:2])), (1, True, tuple(own[2:-1])), (2, False, (own[-1],))]
         assert_that(shards, equal_to(expected))
 
@@ -64,8 +67,22 @@ def test_a_line_is_counted_over_all_shards_and_cut_in_each(tmp_path: Path, parti
 def test_copies_of_one_text_count_once(tmp_path: Path) -> None:
     text = f"{prose(1)}\n{TEMPLATE}"
     with beam.Pipeline(runner=FnApiRunner()) as p:
-        shards = p | staged(tmp_path, [[text] * MIN_DOCUMENTS]) | CutRecurringLines(8) | beam.Map(seen)
+        shards = p | staged(tmp_path, [[text] * MIN_DOCUMENTS]) | CutRecurringLines(8, 10) | beam.Map(seen)
         assert_that(shards, equal_to([(0, False, (text,) * MIN_DOCUMENTS)]))
+
+
+def test_versions_of_one_page_count_once(tmp_path: Path) -> None:
+    texts = [f"{prose(number)}\n{TEMPLATE}" for number in range(MIN_DOCUMENTS)]
+    with beam.Pipeline(runner=FnApiRunner()) as p:
+        shards = p | staged(tmp_path, [texts], "https://example.org/a") | CutRecurringLines(8, 10) | beam.Map(seen)
+        assert_that(shards, equal_to([(0, False, tuple(texts))]))
+
+
+def test_a_shard_is_not_staged_again_when_nothing_is_cut(tmp_path: Path) -> None:
+    texts = [f"{prose(number)}\n{TEMPLATE}\n{prose(100 + number)}" for number in range(MIN_DOCUMENTS)]
+    with beam.Pipeline(runner=FnApiRunner()) as p:
+        shards = p | staged(tmp_path, [texts]) | CutRecurringLines(8, 10) | beam.Map(seen)
+        assert_that(shards, equal_to([(0, False, tuple(texts))]))
 
 
 def test_a_row_keeps_its_place_and_all_that_its_text_does_not_decide(tmp_path: Path) -> None:
@@ -80,7 +97,7 @@ def test_a_row_keeps_its_place_and_all_that_its_text_does_not_decide(tmp_path: P
         assert [(r.rule, r.start_line, r.text) for r in found[0].removed] == [("recurring.edge", 2, TEMPLATE)]
 
     with beam.Pipeline(runner=FnApiRunner()) as p:
-        assert_that(p | staged(tmp_path, [texts]) | CutRecurringLines(8), check)
+        assert_that(p | staged(tmp_path, [texts]) | CutRecurringLines(8, 10), check)
 
 
 def test_what_is_shuffled_are_references(tmp_path: Path) -> None:

@@ -69,17 +69,19 @@ def clean(record: RawRecord, options: CleaningOptions) -> Cleaned | Rejection:
     return _cleaned(_document(extraction, stripped, language, source), stripped.line_numbers)
 
 
-def cut_recurring(document: Document, line_numbers: Sequence[int], documents_with: Mapping[int, int]) -> Cleaned | None:
-    """The document without the lines that recur in other documents, measured anew; None when it has none.
+def cut_recurring(
+    document: Document, line_numbers: Sequence[int], documents_with: Mapping[int, int], min_letters: int
+) -> Cleaned | None:
+    """The document without the lines that recur in other documents, measured anew; None when nothing is to be cut.
 
-    Its `language` stays, for what is left is most of the text. `line_numbers` are those of `Cleaned`, `documents_with`
-    as for `recurring_lines`.
+    Its `language` stays, for what is left is most of the text, and nothing is cut where fewer than `min_letters` would
+    be left. `line_numbers` are those of `Cleaned`, `documents_with` as for `recurring_lines`.
     """
     cut = recurring_lines(document, documents_with)
-    if not cut:
-        return None
     lines = document.text.split("\n")
     text, numbers = join_lines((line_numbers[at], line) for at, line in enumerate(lines) if at not in cut)
+    if not cut or _letters(text, min_letters) < min_letters:
+        return None
     removed = [*document.removed, *(RemovedText(rule, line_numbers[at], lines[at]) for at, rule in cut.items())]
     removed.sort(key=lambda each: each.start_line)
     revised = dataclasses.replace(
@@ -137,7 +139,7 @@ def _read_text(text: str, line_numbers: Sequence[int], removed: Sequence[Removed
 def _unwanted(
     text: str, language: DetectedLanguage, options: CleaningOptions, source: dict[str, Any]
 ) -> Rejection | None:
-    letters = sum(itertools.islice((1 for character in text if character.isalpha()), options.min_letters))
+    letters = _letters(text, options.min_letters)
     if letters < options.min_letters:
         reason, stage, detail = "too_short", "measure", f"{letters} letters, fewer than {options.min_letters}"
     elif options.languages and language.language.split("-")[0] not in options.languages:
@@ -146,6 +148,11 @@ def _unwanted(
     else:
         return None
     return Rejection(reason=reason, stage=stage, detail=detail, text=text, language=language.language, **source)
+
+
+def _letters(text: str, most: int) -> int:
+    """How many letters a text has, as far as `most`."""
+    return sum(itertools.islice((1 for character in text if character.isalpha()), most))
 
 
 def _document(

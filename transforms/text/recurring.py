@@ -8,9 +8,10 @@ after the last line of prose that does not recur it is template; between them it
 
 from __future__ import annotations
 
+import math
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +19,22 @@ import xxhash
 
 from schemas.records import Document
 from transforms.text.phrases import line_key
-from transforms.text.structure import read_line
+from transforms.text.structure import Line, read_line
 
 MIN_DOCUMENTS = 5
-"""Documents of unlike text that a line must stand in. With 2, 39 % of the lines cut on 582 pages were content, with 4
-20 %: most of them names of fields on the pages of a shop, at the edge of their little prose."""
+"""Documents of a host, unlike in address and in text, that a line must stand in to be its template. With 2, 39 % of the
+lines cut on 582 development pages were content, with 4 20 %, most of them names of fields on the pages of a shop."""
 
-MIN_DOCUMENTS_WITHIN = 20  # the same between lines of prose
-MIN_CHARS_WITHIN = 60  # shortest line that is cut there: a shorter one may be a heading
+MIN_DOCUMENTS_OF_PROSE = 20
+"""The same for running text, and between lines of prose: versions of an article, and news of one matter, share some."""
+
+MIN_DOCUMENTS_OF_FOLDER = 20
+"""The same where no host is known. There running text stays: files that were put together may have a form in common,
+such as the salutations of speeches."""
+
+MIN_CHARS_WITHIN = 60  # shortest line that is cut between lines of prose: a shorter one may be a heading
 MIN_LETTERS = 3  # in a line that counts at all: numbers recur for no reason
+MIN_TITLE_CHARS = 12  # shortest title that is looked for in other lines
 MAX_SHARE_CUT = 0.5  # of the characters of a document: beyond, it is a version of the others
 
 _NUMBER = re.compile(r"\d+")
@@ -56,26 +64,45 @@ def recurring_lines(document: Document, documents_with: Mapping[int, int]) -> di
     cut where no prose of the document's own remains, or less than half of its characters.
     """
     group = recurring_group(document.host, document.source_uri, document.member)
-    source = document.text.split("\n")
-    folded = [_folded(line, document.title) for line in source]
-    counts = [documents_with.get(_key(line, group), 0) if line else 0 for line in folded]
-    own = [at for at, line in enumerate(source) if not counts[at] and line.strip() and read_line(at, line).prose]
+    lines = [read_line(at, line) for at, line in enumerate(document.text.split("\n")) if line.strip()]
+    counts = [_count(line, group, document.title, documents_with) for line in lines]
+    own = [line.number for line, count in zip(lines, counts, strict=True) if line.prose and _is_own(count, document)]
     if not own:
         return {}
-    cut = {at: rule for at, count in enumerate(counts) if count and (rule := _evidence(source[at], at, count, own))}
-    return cut if sum(len(source[at]) for at in cut) <= MAX_SHARE_CUT * len(document.text) else {}
+    cut = {}
+    for line, count in zip(lines, counts, strict=True):
+        at_edge = not own[0] <= line.number <= own[-1]
+        if count and count >= _documents_needed(line, at_edge=at_edge, of_host=bool(document.host)):
+            cut[line.number] = "recurring.edge" if at_edge else "recurring.within"
+    return (
+        cut if sum(len(line.text) for line in lines if line.number in cut) <= MAX_SHARE_CUT * len(document.text) else {}
+    )
 
 
-def _evidence(line: str, at: int, count: int, own: Sequence[int]) -> str | None:
-    if not own[0] <= at <= own[-1]:
-        return "recurring.edge"
-    return "recurring.within" if count >= MIN_DOCUMENTS_WITHIN and len(line) >= MIN_CHARS_WITHIN else None
+def _count(line: Line, group: str, title: str | None, documents_with: Mapping[int, int]) -> int:
+    folded = _folded(line.text, title)
+    return documents_with.get(_key(folded, group), 0) if folded else 0
+
+
+def _is_own(count: int, document: Document) -> bool:
+    return not document.host or count < MIN_DOCUMENTS_OF_PROSE
+
+
+def _documents_needed(line: Line, *, at_edge: bool, of_host: bool) -> float:
+    """How many documents must have a line for it to be template; infinite for one that never is."""
+    running_text = line.sentence or line.text.rstrip().endswith(",")
+    if at_edge:
+        if running_text:
+            return MIN_DOCUMENTS_OF_PROSE if of_host else math.inf
+        return MIN_DOCUMENTS if of_host else MIN_DOCUMENTS_OF_FOLDER
+    return MIN_DOCUMENTS_OF_PROSE if of_host and len(line.text) >= MIN_CHARS_WITHIN else math.inf
 
 
 def _folded(line: str, title: str | None) -> str:
     """What makes two lines the same; nothing for a line that does not count."""
     key = line_key(line)
-    if title and (own := line_key(title)) and own != key:  # a line that recurs is no title, whoever took it for one
+    own = line_key(title or "")
+    if len(own) >= MIN_TITLE_CHARS and own != key:  # a line that recurs is no title, whoever took it for one
         key = key.replace(own, "0")
     key = _NUMBER.sub("0", key)
     return key if sum(map(str.isalpha, key)) >= MIN_LETTERS else ""
