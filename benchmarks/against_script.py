@@ -52,7 +52,7 @@ def script(pages: Path, output: Path, workers: int) -> None:
         return Fingerprints(
             exact=np.frombuffer(b"".join(each.exact for each in found), "u1").reshape(-1, 16),
             signature=np.frombuffer(signatures, "u1").reshape(-1, SIGNATURE_BYTES),
-            has_signature=np.array([each.signature is not None for each in found]),
+            has_signature=np.array([each.signature is not None for each in found], bool),
             tokens=np.array([each.token_count for each in found], "u4"),
             address=np.array([each.address for each in found], "u8"),
             rank=np.zeros(len(found), "u4"),

@@ -32,7 +32,7 @@ class RunOptions:
     output: str = option("", "Folder or URI that the snapshots go to.", decides_rows=False)
     dedup: bool = option(True, "Reject duplicates: exact, of one address, and near.")
     keep: str = option("first", "Which of its duplicates a cluster keeps: first, longest or newest.")
-    language: tuple[str, ...] = option((), "Keep these languages only, as en,sq; the others become rejects.")
+    language: tuple[str, ...] = option((), "Keep these languages only, as en,sq,sr-Latn; the others become rejects.")
     language_detector: str = option("ensemble", "Who tells the language: ensemble, or langdetect alone.")
     min_letters: int = option(10, "Reject texts with fewer letters.")
     workers: int = option(0, "Worker processes; 0 is one for each core.", decides_rows=False)
@@ -96,11 +96,14 @@ class RunOptions:
 def _require_languages(codes: tuple[str, ...]) -> None:
     from babel import Locale  # noqa: PLC0415  # a third of what the command line takes to start
 
-    known = Locale("en").languages
+    english = Locale("en")
     for code in codes:
-        if code not in known:
-            hint = f"did you mean {code.lower()}?" if code.lower() in known else "separate several by commas"
-            raise UsageError(f"language {code!r} is no code such as en or sq: {hint}")
+        language, _, script = code.partition("-")
+        if language not in english.languages or (script and script not in english.scripts):
+            hint = "separate several by commas"
+            if language.lower() in english.languages and script.title() in {"", *english.scripts}:
+                hint = f"did you mean {'-'.join(filter(None, (language.lower(), script.title())))}?"
+            raise UsageError(f"language {code!r} is no code such as en or sr-Latn: {hint}")
 
 
 def parse(name: str, text: str) -> Any:

@@ -49,6 +49,7 @@ def test_a_run_says_what_became_of_each_file_and_where_the_parquet_is(capsys: py
         (["run", "in.txt", "--output", "out", "--max-quarantine", "5"], "max-quarantine is 5: it must be a share"),
         (["run", "in.txt", "--output", "out", "--language", "English"], "language 'English' is no code"),
         (["run", "in.txt", "--output", "out", "--language", "EN"], "did you mean en?"),
+        (["run", "in.txt", "--output", "out", "--language", "sr-latn"], "did you mean sr-Latn?"),
         (["run", "in.txt", "--output", "out", "--log-format", "xml"], "log-format is 'xml': it must be text or json"),
         (["run", "in.txt", "--output", "out", "--config", "no.toml"], "the configuration 'no.toml' can't be read"),
         (["run", "in.txt", "--output", "out", "--", "--runner=NoSuchRunner"], "NoSuchRunner"),

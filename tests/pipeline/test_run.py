@@ -217,6 +217,14 @@ def test_other_languages_become_rejects(tmp_path: Path) -> None:
     assert (rejected["reason"], rejected["language"]) == ("language_filtered", "de")
 
 
+@pytest.mark.parametrize(("kept", "files"), [("sr", ["cyrillic.txt", "latin.txt"]), ("sr-Latn", ["latin.txt"])])
+def test_a_language_is_kept_in_all_scripts_or_in_one(tmp_path: Path, kept: str, files: list[str]) -> None:
+    (tmp_path / "latin.txt").write_text("Gradsko veće je juče donelo odluku da se obnovi stari most preko reke Nišave.")
+    (tmp_path / "cyrillic.txt").write_text("Седница је трајала до поноћи, а посланици нису усвојили предлог буџета.")
+    run(tmp_path / "latin.txt", tmp_path / "cyrillic.txt", output=tmp_path / "out", language=(kept,))
+    assert sorted(by_name(tmp_path / "out", "documents")) == files
+
+
 @pytest.mark.parametrize("detector", ["ensemble", "langdetect"])
 def test_a_second_language_is_told_with_its_share(tmp_path: Path, detector: str) -> None:
     english = (

@@ -32,7 +32,7 @@ DETECTORS = {"ensemble": detect_language, "langdetect": ask_langdetect}
 class CleaningOptions:
     """What decides whether a readable record is kept."""
 
-    languages: tuple[str, ...] = ()  # BCP 47 primary subtags; empty keeps every language
+    languages: tuple[str, ...] = ()  # BCP 47, with a script or, for all scripts, without; empty keeps every language
     min_letters: int = 10  # fewer, and a text says too little to be worth a row
     language_detector: str = "ensemble"  # a name in `DETECTORS`
 
@@ -60,7 +60,8 @@ def clean(record: RawRecord, options: CleaningOptions) -> Cleaned | Rejection:
         return Rejection(reason="empty", stage="extract", detail="no text was found in the record", **source)
     stripped = strip_boilerplate(extraction.text, title=extraction.title)
     if not stripped.text:
-        detail = f"all {len(stripped.removed)} lines were cut as boilerplate"
+        rules = ", ".join(sorted({cut.rule for cut in stripped.removed}))
+        detail = f"every line was cut as boilerplate, by {rules}"
         return Rejection(reason="empty", stage="strip", detail=detail, text=extraction.text, **source)
     language = DETECTORS[options.language_detector](stripped.text)
     rejection = _unwanted(stripped.text, language, options, source)
@@ -142,7 +143,7 @@ def _unwanted(
     letters = _letters(text, options.min_letters)
     if letters < options.min_letters:
         reason, stage, detail = "too_short", "measure", f"{letters} letters, fewer than {options.min_letters}"
-    elif options.languages and language.language.split("-")[0] not in options.languages:
+    elif options.languages and not {language.language, language.language.split("-")[0]} & set(options.languages):
         reason, stage = "language_filtered", "language"
         detail = f"the text is in {language.language}, kept are {', '.join(options.languages)}"
     else:

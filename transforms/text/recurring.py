@@ -1,9 +1,10 @@
 """Lines that recur over many documents of one host or source: its template, whatever the language.
 
-The corpus itself is the evidence, where phrases and structure know nothing. A line counts by its folded form, without
-the document's own title and with one figure for any number, so that "Page 3 of 12" is one line. What recurs may still
-be content, a heading or a sentence that every report quotes, so it depends on where it stands: before the first and
-after the last line of prose that does not recur it is template; between them it must be long, and recur more often.
+The corpus itself is the evidence, where phrases and structure know nothing. A line counts by its folded form, and again
+without the document's own title and with one figure for any number, so that "Page 3 of 12" and "Page 4 of 9" are one.
+What recurs may still be content, a heading or a sentence that every report quotes, so it depends on where it stands:
+before the first and after the last line of prose that does not recur it is template; between them it must be long, and
+recur more often.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ lines cut on 582 development pages were content, with 4 20 %, most of them names
 
 MIN_DOCUMENTS_OF_PROSE = 20
 """The same for running text, and between lines of prose: versions of an article, and news of one matter, share some."""
+
+MIN_DOCUMENTS_VARIED = 20
+"""The same for a line that has other numbers or another title in each: a series of reports has such headings."""
 
 MIN_DOCUMENTS_OF_FOLDER = 20
 """The same where no host is known. There running text stays: files that were put together may have a form in common,
@@ -52,9 +56,12 @@ def recurring_group(url_host: str | None, source_uri: str, member: str | None) -
 
 
 def line_keys(text: str, group: str, title: str | None) -> Keys:
-    """The keys of the distinct lines of a text, of 64 bits, ascending; the same line of another group has another."""
-    folded = {folded for line in text.split("\n") if (folded := _folded(line, title))}
-    return np.array(sorted(_key(line, group) for line in folded), np.uint64)
+    """The keys of the distinct lines of a text, of 64 bits, ascending; the same line of another group has another.
+
+    A line with a number or the document's title in it has two keys, as it stands and without them.
+    """
+    forms = {form for line in text.split("\n") for form in _forms(line, title)}
+    return np.array(sorted(_key(form, group) for form in forms), np.uint64)
 
 
 def recurring_lines(document: Document, documents_with: Mapping[int, int]) -> dict[int, str]:
@@ -80,8 +87,9 @@ def recurring_lines(document: Document, documents_with: Mapping[int, int]) -> di
 
 
 def _count(line: Line, group: str, title: str | None, documents_with: Mapping[int, int]) -> int:
-    folded = _folded(line.text, title)
-    return documents_with.get(_key(folded, group), 0) if folded else 0
+    """In how many documents a line stands; with other numbers or titles in it, only where they are many."""
+    counts = [documents_with.get(_key(form, group), 0) for form in _forms(line.text, title)]
+    return max([*counts[:1], *(count for count in counts[1:] if count >= MIN_DOCUMENTS_VARIED)], default=0)
 
 
 def _is_own(count: int, document: Document) -> bool:
@@ -98,14 +106,15 @@ def _documents_needed(line: Line, *, at_edge: bool, of_host: bool) -> float:
     return MIN_DOCUMENTS_OF_PROSE if of_host and len(line.text) >= MIN_CHARS_WITHIN else math.inf
 
 
-def _folded(line: str, title: str | None) -> str:
-    """What makes two lines the same; nothing for a line that does not count."""
+def _forms(line: str, title: str | None) -> list[str]:
+    """What makes two lines the same, the strictest first; none for a line that does not count."""
     key = line_key(line)
+    if sum(map(str.isalpha, _NUMBER.sub("", key))) < MIN_LETTERS:
+        return []
     own = line_key(title or "")
-    if len(own) >= MIN_TITLE_CHARS and own != key:  # a line that recurs is no title, whoever took it for one
-        key = key.replace(own, "0")
-    key = _NUMBER.sub("0", key)
-    return key if sum(map(str.isalpha, key)) >= MIN_LETTERS else ""
+    # A line that recurs is no title, whoever took it for one.
+    without_title = key.replace(own, "0") if len(own) >= MIN_TITLE_CHARS and own != key else key
+    return list(dict.fromkeys((key, _NUMBER.sub("0", without_title))))
 
 
 def _key(folded: str, group: str) -> int:
