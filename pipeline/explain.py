@@ -49,7 +49,7 @@ def explain_file(path: str, options: RunOptions) -> None:
     (file,) = plan.match_inputs([path])
     items = read_file(file, ReadLimits(max_record_bytes=options.max_record_bytes), job.columns_of(options))
     cleaning = job.cleaning_of(options)
-    console.print("Judged alone: a run also looks for duplicates.\n")
+    console.print("Judged alone: a run also looks for duplicates, and cuts lines that recur over many documents.\n")
     for item in itertools.islice(items, SHOWN_RECORDS):
         if isinstance(item, RawRecord):
             _explain_record(item, cleaning)

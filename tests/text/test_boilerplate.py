@@ -112,6 +112,32 @@ def test_title_alone_or_at_the_start_is_kept() -> None:
     assert strip_boilerplate(f"{title}\n{PROSE}", title=title).removed == ()
 
 
+@pytest.mark.parametrize("title", ["Our Story", "Who we are", "Music", "Investor relations", "3 comments"])
+@pytest.mark.parametrize("above", [[], ["Home"], ["Home | Privacy", "Share this"]])
+def test_the_title_stays_above_the_text_though_it_reads_like_a_menu(title: str, above: list[str]) -> None:
+    text = "\n".join([*above, title, PROSE, PROSE])
+    assert strip_boilerplate(text, title=title).text == f"{title}\n{PROSE}\n{PROSE}"
+    assert strip_boilerplate(text).text == f"{PROSE}\n{PROSE}"
+
+
+def test_a_title_that_is_a_name_is_no_byline() -> None:
+    lines = ["Jane Doe of Northhaven Harbour", "Jane Doe", "Staff writer", "May 3, 2020", PROSE]
+    assert [d.rule for d in judge_lines("\n".join(lines))][1] == "byline.name"
+    assert [d.rule for d in judge_lines("\n".join(lines), title="Jane Doe")][1] is None
+
+
+def test_a_sentence_without_a_name_in_it_is_no_note() -> None:
+    note = ["Ferry service returns to the islands", "Nga dritarja shihej deti", "May 3, 2020", PROSE]
+    assert judge_lines("\n".join(note))[1].rule == "byline.sq.by"
+    note[1] += "."
+    assert judge_lines("\n".join(note))[1].rule is None
+
+
+def test_an_opener_is_no_sentence() -> None:
+    assert rules_of(PROSE, PROSE, "Über den Autor Jan Fall aus Graz")[-1] == "author_box.de.opener"
+    assert rules_of(PROSE, PROSE, "Über den Autor ist wenig bekannt.")[-1] is None
+
+
 def test_a_number_is_a_counter_only_beside_comments_or_sharing() -> None:
     assert strip_boilerplate(f"{PROSE}\n12\n{PROSE}").removed == ()
     assert [r.text for r in strip_boilerplate(f"{PROSE}\nNo comments\n12\n{PROSE}").removed] == ["No comments", "12"]
@@ -223,7 +249,7 @@ def test_blank_text_stays_empty(text: str) -> None:
     assert strip_boilerplate(text) == Stripped("", (), ())
 
 
-EXAMPLE_LINES = [line for rule in RULES for line in (*rule.cut, *rule.keep)]
+EXAMPLE_LINES = [line for rule in RULES for line in (*rule.cut, *rule.keep, *rule.keep_within)]
 lines_of_text = st.one_of(
     st.sampled_from(EXAMPLE_LINES),
     st.just(PROSE),

@@ -45,32 +45,58 @@ OTHER_NOTE = "May 3, 2020"
 
 
 CUT = [pytest.param(rule, line, id=f"{rule.id}-{number}") for rule in RULES for number, line in enumerate(rule.cut, 1)]
-KEEP = [pytest.param(line, id=f"{rule.id}-{number}") for rule in RULES for number, line in enumerate(rule.keep, 1)]
+KEEP = [
+    pytest.param(rule, line, id=f"{rule.id}-{number}") for rule in RULES for number, line in enumerate(rule.keep, 1)
+]
+KEEP_WITHIN = [
+    pytest.param(line, id=f"{rule.id}-{number}") for rule in RULES for number, line in enumerate(rule.keep_within, 1)
+]
+IDS = {rule.id for rule in RULES}
 
 
-def placed(rule: Rule, line: str) -> list[str]:
-    """The lines of a text in which the rule has to see this line."""
-    if rule.position == "head":
-        return [line, BEFORE, AFTER]
-    if rule.position == "note":
-        return [HEADLINE, line, OTHER_NOTE, BEFORE, AFTER]
-    if rule.position == "any":
-        return [BEFORE, line, AFTER]
-    return [BEFORE, AFTER, line]
+PLACES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "any": ((BEFORE,), (AFTER,)),
+    "head": ((), (BEFORE, AFTER)),
+    "note": ((HEADLINE,), (OTHER_NOTE, BEFORE, AFTER)),
+    "tail": ((BEFORE, AFTER), ()),
+}
+"""What stands above and below a line in the places where rules count; edge is head and tail, last is tail."""
+
+
+def placed(position: str, line: str) -> list[str]:
+    """The lines of a text in which a rule of this position has to see this line."""
+    above, below = PLACES["tail" if position in ("edge", "last") else position]
+    return [*above, line, *below]
+
+
+def rule_that_cuts(line: str, position: str) -> str | None:
+    lines = placed(position, line)
+    at = lines.index(line)
+    return judge_lines("\n".join(lines))[at].rule
 
 
 @pytest.mark.parametrize(("rule", "line"), CUT)
 def test_rule_cuts_its_example_and_nothing_beside_it(rule: Rule, line: str) -> None:
     assert rule in matching_rules(line_key(line))
-    lines = placed(rule, line)
+    lines = placed(rule.position, line)
     decisions = judge_lines("\n\n".join(lines))
     assert [d.text for d in decisions if d.rule and d.text != OTHER_NOTE] == [line]
 
 
-@pytest.mark.parametrize("line", KEEP)
-def test_look_alike_stays_inside_prose(line: str) -> None:
-    decisions = judge_lines(f"{BEFORE}\n\n{line}\n\n{AFTER}")
-    assert [d.rule for d in decisions if d.text == line] == [None]
+@pytest.mark.parametrize(("rule", "line"), KEEP)
+def test_look_alike_stays_where_its_rule_counts(rule: Rule, line: str) -> None:
+    assert rule_that_cuts(line, rule.position) is None
+
+
+@pytest.mark.parametrize("line", sorted({line for rule in RULES for line in rule.keep}))
+def test_no_rule_of_any_language_cuts_a_look_alike(line: str) -> None:
+    assert {rule_that_cuts(line, position) for position in PLACES} & IDS == set()
+
+
+@pytest.mark.parametrize("line", KEEP_WITHIN)
+def test_word_stays_inside_prose_and_goes_at_an_edge(line: str) -> None:
+    assert rule_that_cuts(line, "any") is None
+    assert {rule_that_cuts(line, "head"), rule_that_cuts(line, "tail")} & IDS
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.match == "section"], ids=lambda rule: rule.id)

@@ -11,7 +11,16 @@ from collections.abc import Iterable, Sequence
 
 from schemas.records import RemovedText
 from transforms.text.phrases import Position, Rule
-from transforms.text.structure import EVIDENCE, Line, author_box, dated_list, prose_span, read_line, repeated_title
+from transforms.text.structure import (
+    EVIDENCE,
+    Line,
+    author_box,
+    dated_list,
+    headline,
+    prose_span,
+    read_line,
+    repeated_title,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,11 +58,11 @@ def _admits(position: Position, at: int, first_prose: int, last_prose: int, last
             return False  # never by itself
 
 
-def _cut_by_phrase(lines: Sequence[Line]) -> dict[int, Rule]:
+def _cut_by_phrase(lines: Sequence[Line], kept: int | None) -> dict[int, Rule]:
     first_prose, last_prose = prose_span(lines)
     cut = {}
     for at, line in enumerate(lines):
-        for rule in line.rules:
+        for rule in line.rules if at != kept else ():
             if rule.position != "any" and last_prose < 0 and (rule.match == "section" or rule.kind == "navigation"):
                 continue  # a list has no ends where an opener or a menu could stand
             if _admits(rule.position, at, first_prose, last_prose, len(lines) - 1):
@@ -66,7 +75,8 @@ def judge_lines(text: str, *, title: str | None = None) -> tuple[LineDecision, .
     r"""The decision on every line of a text, in order; blank lines are kept.
 
     The text is NFC with LF line ends, a line being a paragraph or block. `title` is the title when it is known from
-    elsewhere; the first line is tried as well. Repeats until nothing more is cut, so stripping twice is stripping once.
+    elsewhere: the line above the text that says it stays, and the last lines that say it again go, also when they say
+    the first line. Repeats until nothing more is cut, so stripping twice is stripping once.
 
     >>> [d.rule for d in judge_lines("We met in Graz.\n\nLeave a comment")]
     [None, None, 'comments.en.form']
@@ -75,12 +85,15 @@ def judge_lines(text: str, *, title: str | None = None) -> tuple[LineDecision, .
     lines = [read_line(number, line) for number, line in enumerate(source, 1) if line.strip()]
     cut: dict[int, str] = {}
     while lines:
-        phrases = _cut_by_phrase(lines)
+        kept = headline(lines, title)
+        phrases = _cut_by_phrase(lines, kept)
         named = {at: rule.id for at, rule in phrases.items()}
         found = repeated_title(lines, title) | dated_list(lines) | author_box(lines)
         for evidence in EVIDENCE:
             found |= evidence(lines, phrases)
         found |= named
+        if kept is not None:
+            found.pop(kept, None)
         if not found:
             break
         cut |= {lines[at].number: rule for at, rule in found.items()}

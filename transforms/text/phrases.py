@@ -34,7 +34,8 @@ class Rule:
     patterns: tuple[str, ...]  # regular expressions in lower case; which one matches makes no difference
     origin: str  # where the phrasing comes from
     cut: tuple[str, ...]  # lines the rule cuts
-    keep: tuple[str, ...]  # look-alikes that must stay
+    keep: tuple[str, ...] = ()  # look-alikes that must stay wherever a rule counts
+    keep_within: tuple[str, ...] = ()  # words that must stay between two lines of prose, and go at an edge
     match: Match = "line"  # the whole line, its start, anywhere in it, or a whole line that opens a section
     position: Position = "any"  # head and tail are before the first and after the last line of prose; edge is either;
     # a note says who or when, and goes with another one beside it in the head: see `structure.notes`
@@ -117,7 +118,8 @@ def _rule(entry: dict[str, Any], *, language: str, both_scripts: bool) -> Rule:
         patterns=tuple(_plain(pattern) for pattern in patterns),
         needs=tuple(fold(need) for need in needs),
         cut=tuple(entry.pop("cut")),
-        keep=tuple(entry.pop("keep")),
+        keep=tuple(entry.pop("keep", ())),
+        keep_within=tuple(entry.pop("keep_within", ())),
         max_chars=entry.pop("max_chars", MAX_CHARS[entry.get("match", "line")]),
         **entry,
     )
@@ -262,6 +264,10 @@ class _Index:
 _CONTAINS = _Index()
 
 
+def _is_label(rule: Rule) -> bool:
+    return rule.kind in SIGN_KINDS or rule.match == "section"
+
+
 def matching_rules(key: str, *, sentence: bool = False) -> tuple[Rule, ...]:
     """The rules that a folded line matches, wherever it stands in its text; openers first, then whole lines.
 
@@ -277,5 +283,5 @@ def matching_rules(key: str, *, sentence: bool = False) -> tuple[Rule, ...]:
         found += [rule for rule in _START.beginning(key[0]) if _compiled(rule).match(key)]
     if size <= _CONTAINS.longest:
         found += [rule for rule in _CONTAINS.candidates(key) if _compiled(rule).search(key)]
-    fitting = (rule for rule in found if size <= rule.max_chars and not (sentence and rule.kind in SIGN_KINDS))
+    fitting = (rule for rule in found if size <= rule.max_chars and not (sentence and _is_label(rule)))
     return tuple(dict.fromkeys(fitting))

@@ -138,6 +138,13 @@ def _names(key: str) -> set[str]:
     return {name for name in (key, _LABEL.sub("", key, count=1)) if len(name) >= MIN_TITLE_CHARS}
 
 
+def headline(lines: Sequence[Line], title: str | None) -> int | None:
+    """The index of the first line above the text that is the title: a headline may read as a menu does, "Our Story"."""
+    known = line_key(title) if title else None
+    head = itertools.takewhile(lambda at: not lines[at].prose, range(len(lines)))
+    return next((at for at in head if lines[at].key == known), None)
+
+
 def repeated_title(lines: Sequence[Line], title: str | None) -> dict[int, str]:
     """The last lines, when they say the title again, also after a label such as "Fact Sheet:"."""
     known = (_names(lines[0].key) if lines else set()) | (_names(line_key(title)) if title else set())
@@ -282,6 +289,8 @@ def _note(line: Line) -> str | None:
     """The id of what makes a line a note on who or when; None when it is something else."""
     if len(line.key) <= MAX_DATE_CHARS and _BARE_DATE.fullmatch(line.key):
         return BARE_DATE
+    if line.sentence and line.text.strip()[1:].islower():
+        return None  # no name in it: "De leestijd is voorbij." begins like a Romanian byline, and is Dutch
     return next((rule.id for rule in line.rules if rule.position == "note"), None)
 
 
