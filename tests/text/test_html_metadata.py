@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 
 import pytest
+from lxml.html import HtmlElement, document_fromstring
 
 from schemas.records import NO_SOURCES, MetadataSources
 from transforms.text.extraction import Extraction
 from transforms.text.html import extract_html
+from transforms.text.html_authors import MAX_AUTHOR_CHARS
+from transforms.text.html_metadata import PageMetadata, read_page_metadata
+from transforms.text.page_type import page_type
+from transforms.text.structured_data import read_structured_data
 
 
 def read(head: str = "", body: str = "", url: str | None = None) -> Extraction:
@@ -117,6 +123,12 @@ AUTHORS = [
     ('<meta name="author" content="Office for Mills and Weirs">', "", ("Office for Mills and Weirs",)),
     ('<meta name="keywords" content="Rye Flour">', "<h1>The old mill</h1><p>3 May 2021</p><p>Rye Flour</p>", ()),
     ('<meta name="author" content="Jos&amp;eacute; Weir">', "", ("José Weir",)),
+    ('<meta name="author" content="Ana Kola\n  Jon   Weir">', "", ("Ana Kola", "Jon Weir")),
+    ('<meta name="author" content="Newsdesk Editors">', "", ()),
+    ('<meta name="author" content="Ana Admin">', "", ("Ana Admin",)),
+    ("", '<a rel="author">Jack Ma</a>', ("Jack Ma",)),
+    ("", '<a rel="author">Emily Post</a>', ("Emily Post",)),
+    ("", '<a rel="author">Read Post</a>', ()),
 ]
 
 # Lines below a headline, and who they say wrote the page.
@@ -133,6 +145,10 @@ BYLINES = [
     ('<div class="c-author"><a>Dr. Ana Kola</a><span>3 May 2021</span></div>', ("Dr. Ana Kola",)),
     ('<a href="/people/ana-kola/">Ana Kola</a>', ("Ana Kola",)),
     ('<p class="byline"><a>Ana Kola</a>, <a>Jon Weir</a></p>', ("Ana Kola", "Jon Weir")),
+    ("<p>By Emily Post</p>", ("Emily Post",)),
+    ("<p>Sam Weir</p><p>May 3, 2021</p>", ("Sam Weir",)),
+    ("<p>Next Post</p><p>May 3, 2021</p>", ()),
+    ("<p>An Update</p><p>May 3, 2021</p>", ()),
     ("<p>By the river</p>", ()),
     ("<p>Reviewed by Bo Li</p>", ()),
     ("<p>Hero image by Bo Li</p>", ()),
@@ -180,6 +196,7 @@ DATES = [
         "<h1>The old mill stopped</h1><p>3 May 2021</p>",
         "2021-05-03",  # two places against one, which is another article's
     ),
+    ("", "<h1>The old mill</h1><p><time datetime='2021-05-03'></time></p>", "2021-05-03"),
     ("", "", None),
 ]
 
@@ -234,6 +251,12 @@ def test_the_lines_above_the_headline_count_too_the_nearest_first() -> None:
     assert found.published_date == dt.date(2021, 5, 3)
 
 
+def test_a_line_may_end_with_the_page() -> None:
+    assert extract_html("<html><body><h1>The old mill stopped</h1>3 May 2021</body></html>").published_date == dt.date(
+        2021, 5, 3
+    )
+
+
 def test_names_and_days_around_a_product_are_those_of_its_reviews() -> None:
     body = "<h1>Rye flour</h1><p>By Bo Li</p><p>3 May 2021</p>"
     found = read(json_ld({"@type": "Product", "name": "Rye flour"}), body)
@@ -278,5 +301,81 @@ def test_the_address_a_page_names_wins_if_it_is_one() -> None:
 
 def test_structured_data_that_nobody_expected_is_as_if_it_were_not_there() -> None:
     odd = {"@type": {"a": 1}, "author": {"@id": {"b": [2]}}, "datePublished": {"c": 3}, "publisher": {"name": ["d"]}}
-    found = read(json_ld([odd, {"@type": "NewsArticle", "author": [[["x"]]], "keywords": [1, None], "headline": 5}]))
+    names = [{"name": 5}, {"name": {"e": 6}}, {"name": [7, ["x"]]}, [[["x"]]]]
+    found = read(json_ld([odd, {"@type": "NewsArticle", "author": names, "keywords": [1, None], "headline": 5}]))
     assert (found.title, found.authors, found.published_date, found.site_name, found.tags) == (None, (), None, None, ())
+
+
+def read_metadata(page: str) -> PageMetadata:
+    tree = document_fromstring(page)
+    data = read_structured_data(tree)
+    return read_page_metadata(tree, data, page_type(data, tree), None)
+
+
+# With a quadratic step each of these takes minutes, with an exponential one for ever.
+LONG_VALUES = [
+    ("A" + " " * 300_000 + "B", ("A B",)),
+    (" " * 300_000 + "Ana Kola\n", ("Ana Kola",)),
+    ("A" + " \n" * 150_000 + "B", ("A", "B")),
+    (" and ".join(["Ana Kola"] * 30), ("Ana Kola",)),
+    ("; ".join(["Ana Kola"] * 100_000), ()),  # too long to be a list of names
+    ("x" * (MAX_AUTHOR_CHARS + 1), ()),
+    ("admin" * 15 + " ö", ("admin" * 15 + " ö",)),
+    ("published on " * 70 + "and Ana Kola", ()),
+    ([f"Ana Kola{'a' * number}" for number in range(200)], tuple(f"Ana Kola{'a' * number}" for number in range(73))),
+]
+
+
+@pytest.mark.parametrize(("author", "authors"), LONG_VALUES)
+def test_long_author_values_end_soon(author: object, authors: tuple[str, ...]) -> None:
+    values = author if isinstance(author, list) else [author]
+    node = {"@type": "NewsArticle", "author": {"name": values}}
+    assert read_metadata(f"<html><head>{json_ld(node)}</head><body></body></html>").authors == authors
+
+
+def test_a_reference_to_no_character_that_python_can_count_to_costs_no_page() -> None:
+    found = read(f'<meta property="og:title" content="&amp;#{"1" * 5000};"><meta name="author" content="Ana Kola">')
+    assert found.authors == ("Ana Kola",)
+
+
+HEADLINE = "<h1>The old mill stopped</h1>"
+# Pages of so many elements that a step for each pair of them shows.
+CROWDS: dict[str, Callable[[int], str]] = {
+    "headings in a link": lambda count: f"<a href='/'>{'<h1>The mill</h1>' * count}</a>",
+    "links in a heading": lambda count: "<h1>" + "<a href='/'>The mill</a>" * count + "</h1>",
+    "headings": lambda count: "<h1>The mill was closed</h1>" * count,
+    "blank pieces of a time": lambda count: (
+        HEADLINE + f"<p><time class='author updated' datetime='2021-05-03'>3 May{'<b></b> ' * count}</time></p>"
+    ),
+    "blank times": lambda count: HEADLINE + f"<p class='author'>{'<time></time>' * count}</p>",
+    "times": lambda count: HEADLINE + "<p>" + "<time class='updated' datetime='2021-05-03'></time>" * count,
+    "times in a link": lambda count: (
+        HEADLINE + f"<p>3 May 2021</p><p><a href='/mill'>Ana Kola{'<time> </time>' * count}</a>"
+    ),
+    "pieces of a byline": lambda count: HEADLINE + f"<p class='byline'>{'<b>a</b> ' * count}</p>",
+    "bylines": lambda count: "<p class='byline'>the mill stood still</p>" * count,
+    "bylines in bylines": lambda count: "<b class='byline author'>" * 50 + "<i class='author'>a </i>" * count,
+    "names in an author": lambda count: "<div itemprop='author'>" + "<b itemprop='name'>the mill</b>" * count,
+}
+
+
+@pytest.mark.parametrize("crowd", CROWDS.values(), ids=CROWDS)
+def test_twice_the_elements_are_at_most_twice_the_reading(
+    crowd: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_chars = 0
+    text_content = HtmlElement.text_content
+
+    def counted(element: HtmlElement) -> str:
+        nonlocal read_chars
+        text: str = text_content(element)
+        read_chars += len(text) + 1
+        return text
+
+    monkeypatch.setattr(HtmlElement, "text_content", counted)
+    work = []
+    for count in (1000, 2000):
+        read_chars = 0
+        read_metadata(f"<html><head></head><body>{crowd(count)}</body></html>")
+        work.append(read_chars)
+    assert work[1] <= 2 * work[0] + 1000

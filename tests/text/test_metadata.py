@@ -106,6 +106,12 @@ def test_degenerate_input_says_nothing(lines: list[str]) -> None:
     assert read_metadata([*lines, *lines], cut=range(len(lines), 2 * len(lines))) == TextMetadata()
 
 
+def test_an_endless_address_ends_soon() -> None:
+    """With a host of any length this takes minutes."""
+    prose = GOLDEN["prose"]["en"]
+    assert read_metadata(["Source: https://" + "a." * 1_000_000, *prose], cut=[0]) == TextMetadata()
+
+
 @given(st.lists(st.text(max_size=80), max_size=12))
 def test_prose_alone_says_nothing(noise: list[str]) -> None:
     """Whatever stands in the middle of a text, its head and tail decide."""

@@ -16,7 +16,7 @@ EARLIEST_YEAR = 1800
 
 _YEAR_FIRST = re.compile(r"(?:D:)?(\d{4})([-/.]?)(\d{2})\2(\d{2})")  # ISO 8601; PDF's D:20240321101500Z
 _EPOCH = re.compile(r"(\d{9,10})(?:\d{3})?")
-_NAME_SEPARATOR = re.compile(r"\s*[;\n]\s*")
+_NAME_SEPARATOR = re.compile(r"[;\n]")
 _BY = re.compile(r"(?:written\s+)?by\s+|aut(?:h?or)s?:\s*", re.IGNORECASE)  # not "von" or "di", which begin names
 _NOT_A_NAME = re.compile(r"https?:|www\.|[@|<>{}=]|\d{4}|\A\S+\.[a-z]{2,}\Z")
 _MAX_NAME_CHARS = 80

@@ -5,28 +5,27 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import html
+import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lxml.html import HtmlElement
 
 from schemas.records import MetadataSources
 from transforms.text.dates import day_of, find_dates
-from transforms.text.extraction import author_names, one_line, parse_date, unique_lines
-from transforms.text.names import names_in
-from transforms.text.page_head import ShownLine, lines_around, shown_authors, shown_day
+from transforms.text.extraction import one_line, parse_date, unique_lines
+from transforms.text.html_authors import OF_OTHERS, page_authors
+from transforms.text.page_head import ShownLine, is_written, lines_around, short_text, shown_day
 from transforms.text.page_type import PageType
-from transforms.text.structured_data import ARTICLE_TYPES, DISCUSSION_TYPES, StructuredData, json_ld_types
+from transforms.text.structured_data import ARTICLE_TYPES, StructuredData, json_ld_types
 
 MAX_TITLE_CHARS = 300
-MAX_BYLINE_CHARS = 80
-MAX_BYLINES = 8  # elements of a kind that are looked at
 MIN_SHARED_TITLE = 0.5  # of the words of an h1, where there are several
 MIN_SHARED_SUBTITLE = 0.8  # of the words of an h2 or h3, where there is no h1
 MAX_HEADINGS = 20
-MAX_NAME_WORDS = 5
+MAX_META_CHARS = 4_000  # beyond: no title, name or day; and a reference of more digits is no number to Python
 
 _PUBLISHED_NAMES = """
 article:published_time og:published_time og:article:published_time citation_publication_date citation_online_date
@@ -35,38 +34,8 @@ pubdate parsely-pub-date sailthru.date article.published cxenseparse:recs:publis
 """
 _PUBLISHED_META = _PUBLISHED_NAMES.split()
 _DATED_META = ("date", "dc.date")  # of 5 pages where these differed from the day under the headline 4 were updates
-_AUTHOR_META = (
-    *("author", "citation_author", "parsely-author", "sailthru.author"),
-    *("cxenseparse:author", "dc.creator", "dcterms.creator", "byl"),
-)
-_LABELLED = re.compile(r"written|author|posted by|verfasst|geschrieben|autor|écrit|auteur|scritto|door", re.IGNORECASE)
 _TITLE_PARTS = re.compile(r"\s+[|»«›•·–—:-]+\s+|\s*[|»«]\s*")
 _WORD = re.compile(r"\w+")
-_CONJUNCTION = re.compile(r"\s+(?:and|und|et|y|e|og|och|&)\s+")
-_ROLE = re.compile(
-    r"(?:(?:admin\w*|anonymous|authors?|by|contributors?|editors?|editorial|guest|moderator|news|desk|post|redak\w+|redac\w+"
-    r"|no|none|null|root|site|staff|support|team|the|undefined|unknown|users?|webmaster|writers?)\W*)+",
-    re.IGNORECASE,
-)
-_OF_OTHERS = frozenset(
-    ("Answer", "Comment", "Product", "Review", "UserReview", "Quotation", "Book", "Movie", "VideoObject", "ImageObject")
-)
-_NAME_CLASS = re.compile(r"author(?:-|__|_)?name|byline(?:-|__)name", re.IGNORECASE)
-_AUTHOR_CLASS = re.compile(r"(?:post|entry|article)-author|(?:^|\s)author(?:$|\s)|byline")
-_MARKED = (
-    "//*[@rel='author' or @itemprop='author' or @itemprop='name'"
-    " or contains(@class, 'author') or contains(@class, 'Author') or contains(@class, 'byline')]"
-)
-_POSTERS = "//*[contains(@class, 'username') or contains(@class, 'poster')]"
-# What marks the author's name, the most reliable first.
-_BYLINES: tuple[Callable[[HtmlElement], object], ...] = (
-    lambda each: each.get("itemprop") == "name" and any(e.get("itemprop") == "author" for e in each.iterancestors()),
-    lambda each: each.get("rel") == "author",
-    lambda each: each.get("itemprop") == "author",
-    lambda each: _NAME_CLASS.search(each.get("class", "")),
-    lambda each: _AUTHOR_CLASS.search(each.get("class", "")),
-)
-_OTHERS = re.compile(r"\b(?:comment|repl(?:y|ies)|respond|related|sidebar|teaser|footer)", re.IGNORECASE)
 _TITLE_META = ("og:title", "twitter:title", "citation_title", "dc.title")
 _HOME = re.compile(r"(?:(?:https?:)?//[^/?#]+)?/(?:index\.\w+)?|(?:https?:)?//[^/?#]+")
 _URL_DAY = re.compile(r"/((?:19|20)\d\d)[/-]([01]?\d)[/-]([0-3]?\d)(?:/|-|\b)")
@@ -92,7 +61,7 @@ def read_page_metadata(tree: HtmlElement, data: StructuredData, kind: PageType, 
     address, address_place = _canonical(tree, data)
     lines = [] if headline is None else lines_around(headline)
     tags, tag_places = _tags(data)
-    authors, authors_place = _authors(tree, data, kind, site_name, lines=lines, topics=tags)
+    authors, authors_place = page_authors(tree, data, kind, site_name, lines=lines, topics=tags)
     day, day_place = _published(tree, data, kind, address or url, lines)
     return PageMetadata(
         title=title,
@@ -127,8 +96,7 @@ def _title(
     head = one_line(tree.findtext("head/title") or tree.findtext(".//title"))
     name = next((name for name in _TITLE_META if name in data.meta), None)
     declared = _first(data, [name]) if name else None
-    heading = _headline(tree, declared, head, site_name)
-    text = None if heading is None else _heading(heading)
+    heading, text = _headline(tree, declared, head, site_name)
     known = set(_key(declared).split()) | set(_key(head).split())
     agrees = not known or not known.isdisjoint(_key(text).split())
     if text and heading is not None and (agrees if kind == "article" else not declared and _key(text) in _key(head)):
@@ -138,31 +106,49 @@ def _title(
     return value, place, heading
 
 
-def _headline(tree: HtmlElement, declared: str | None, head: str | None, site_name: str | None) -> HtmlElement | None:
+def _headline(
+    tree: HtmlElement, declared: str | None, head: str | None, site_name: str | None
+) -> tuple[HtmlElement | None, str | None]:
     """The only h1, or the heading that says most of what the head of the page says; never the name of the site."""
     known = set(_key(declared).split()) | set(_key(head).split())
     site = {_key(site_name), _site_in(head)} - {_key(declared), _key(head)}
 
-    def share(heading: HtmlElement) -> float:
-        words = set(_key(_heading(heading)).split())
+    def share(heading: tuple[HtmlElement, str]) -> float:
+        words = set(_key(heading[1]).split())
         return len(words & known) / len(words) if len(words) > 1 else 0.0
 
-    named = [each for each in tree.iter("h1") if (text := _heading(each)) and _key(text) not in site | {""}]
-    h1 = [each for each in named if not _is_logo(each)]
+    named = [(each, text) for each, text in _headings(tree, "h1") if _key(text) not in site | {""}]
+    h1 = _without_logos(named)
     if len(h1) == 1:
         return h1[0]
-    headings = [*h1, *([] if h1 else tree.iter("h2", "h3"))]
-    best = max(headings[:MAX_HEADINGS], key=share, default=None)
+    best = max(h1 or _headings(tree, "h2", "h3"), key=share, default=None)
     if best is not None and share(best) > (MIN_SHARED_TITLE if h1 else MIN_SHARED_SUBTITLE):
         return best
-    return None
+    return None, None
 
 
-def _is_logo(heading: HtmlElement) -> bool:
-    """Whether a heading leads to the start of the site."""
-    links = [*heading.iter("a"), *(each for each in heading.iterancestors() if each.tag == "a")]
-    text = _heading(heading) or ""
-    return any(_HOME.fullmatch(link.get("href", "").strip()) and text in (_heading(link) or "") for link in links)
+def _headings(tree: HtmlElement, *tags: str) -> list[tuple[HtmlElement, str]]:
+    """The first headings of a page that have a text, with it."""
+    first = itertools.islice(tree.iter(*tags), MAX_HEADINGS)
+    return [(each, text) for each in first if (text := short_text(each, MAX_TITLE_CHARS))]
+
+
+def _without_logos(headings: list[tuple[HtmlElement, str]]) -> list[tuple[HtmlElement, str]]:
+    """The headings that do not lead to the start of the site."""
+    # A link around several headings is read once.
+    around = [next((each for each in heading.iterancestors() if each.tag == "a"), None) for heading, _ in headings]
+    texts = {link: _home_text(link) for link in dict.fromkeys(around) if link is not None}
+    return [
+        (heading, text)
+        for (heading, text), link in zip(headings, around, strict=True)
+        if (link is None or text not in texts[link]) and not any(text in _home_text(each) for each in heading.iter("a"))
+    ]
+
+
+def _home_text(link: HtmlElement) -> str:
+    """The text of a link to the start of the site; nothing for any other link."""
+    is_home = _HOME.fullmatch(link.get("href", "").strip())
+    return (is_home and short_text(link, MAX_TITLE_CHARS)) or ""
 
 
 def _site_in(head: str | None) -> str:
@@ -172,11 +158,6 @@ def _site_in(head: str | None) -> str:
         return ""
     title, site = head[: marks[-1].start()], head[marks[-1].end() :]
     return _key(site) if len(site) < len(title) else ""
-
-
-def _heading(element: HtmlElement) -> str | None:
-    line = one_line(element.text_content())
-    return line if line and len(line) <= MAX_TITLE_CHARS else None
 
 
 def _without_site(title: str | None, site_name: str | None) -> str | None:
@@ -198,109 +179,6 @@ def _without_site(title: str | None, site_name: str | None) -> str | None:
     return title
 
 
-def _authors(
-    tree: HtmlElement,
-    data: StructuredData,
-    kind: PageType,
-    site_name: str | None,
-    *,
-    lines: list[ShownLine],
-    topics: Collection[str],
-) -> tuple[tuple[str, ...], str | None]:
-    """The people that the first place to name any names. A post's author in a discussion is not the page's."""
-    name, labelled = _meta_authors(data)
-    for place, values in (("json-ld:author", _json_ld_authors(data)), (f"meta:{name}", labelled)):
-        if names := _people(values, site_name):
-            return names, place
-    if _is_written(kind, data):
-        if found := shown_authors(lines, topics):
-            return found
-        if names := _people(_bylines(tree, kind), site_name):
-            return names, "html:author"
-    return (), None
-
-
-def _is_written(kind: PageType, data: StructuredData) -> bool:
-    """Whether names and days near the headline are of the page: around a product they are those of its reviews."""
-    return kind != "product" or bool(data.types() & ARTICLE_TYPES)
-
-
-def _json_ld_authors(data: StructuredData) -> Iterator[str]:
-    by_id = {node["@id"]: node for node in data.json_ld if isinstance(node.get("@id"), str) and node.get("name")}
-    articles = [node for node in data.json_ld if json_ld_types(node) & (ARTICLE_TYPES | DISCUSSION_TYPES)]
-    for node in (*articles, *data.json_ld):
-        if not json_ld_types(node) & _OF_OTHERS and (names := list(_names(node.get("author"), by_id))):
-            yield from names
-            return
-
-
-def _names(value: object, by_id: dict[str, dict[str, Any]]) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value[:20]:
-            yield from _names(item, by_id) if not isinstance(item, list) else ()
-    elif isinstance(value, dict):
-        node = value if value.get("name") else by_id.get(str(value.get("@id")), {})
-        types = json_ld_types(node)
-        if "Organization" not in types or "Person" in types:
-            name = node.get("name")
-            yield from [name] if isinstance(name, str) else [n for n in name or () if isinstance(n, str)]
-
-
-def _meta_authors(data: StructuredData) -> tuple[str, list[str]]:
-    for name in _AUTHOR_META:
-        if name in data.meta:
-            return name, data.meta[name]
-    label = _first(data, ["twitter:label1"])
-    if label and _LABELLED.search(label):
-        return "twitter:data1", data.meta.get("twitter:data1", [])
-    return "article:author", data.meta.get("article:author", [])
-
-
-def _bylines(tree: HtmlElement, kind: PageType) -> tuple[str, ...]:
-    """What the best marked byline says that belongs to no comment and to no other page's teaser."""
-    marked = tree.xpath(_MARKED)
-    ranked = [each for marks in _BYLINES for each in [each for each in marked if marks(each)][:MAX_BYLINES]]
-    for element in (*ranked, *(tree.xpath(_POSTERS)[:MAX_BYLINES] if kind == "discussion" else ())):
-        line = one_line(element.get("content") or element.text_content()) or ""
-        if len(line) <= MAX_BYLINE_CHARS and not _of_others(element) and (names := names_in(line)):
-            return names
-    return ()
-
-
-def _of_others(element: HtmlElement) -> bool:
-    return any(
-        _OTHERS.search(f"{around.get('class', '')} {around.get('id', '')}")
-        for around in (element, *element.iterancestors())
-        if around.tag not in ("body", "html")
-    )
-
-
-def _people(values: Iterable[str], site_name: str | None) -> tuple[str, ...]:
-    texts = [html.unescape(value) for value in values]  # some pages escape twice
-    names = [name.strip(" ,") for text in texts for part in _by_conjunction(text) for name in _by_comma(part)]
-    return tuple(
-        name
-        for name in author_names(names, site_name)
-        if len(name.split()) <= MAX_NAME_WORDS and not _ROLE.fullmatch(name) and any(map(str.isalpha, name))
-    )
-
-
-def _by_conjunction(names: str) -> list[str]:
-    """The names that an "and" joins; an institution may hold one: "Office for Mills and Weirs"."""
-    parts = _CONJUNCTION.split(names)
-    return parts if all(names_in(part) for part in parts) else [names]
-
-
-def _by_comma(names: str) -> list[str]:
-    """The names in a list by commas: "Kola, Ana" is one, and so is "Ana Kola, MD", without its degree."""
-    parts = [part.strip() for part in names.split(",") if part.strip()]
-    if len(parts) > 1 and all(len(part.split()) > 1 for part in parts):
-        return parts
-    return [parts[0]] if len(parts) == 2 and len(parts[0].split()) > 1 else [names]
-
-
 def _published(
     tree: HtmlElement, data: StructuredData, kind: PageType, url: str | None, lines: list[ShownLine]
 ) -> tuple[dt.date | None, str | None]:
@@ -310,7 +188,7 @@ def _published(
         marked = tree.xpath("//*[@itemprop='datePublished' or @pubdate]")[:1]
         days = [_day(element.get("datetime") or element.get("content")) for element in marked]
         found = [(day, "html:datePublished") for day in days if day]
-    if _is_written(kind, data) and (shown := shown_day(lines, lambda: tree.get("lang", ""))):
+    if is_written(kind, data) and (shown := shown_day(lines, lambda: tree.get("lang", ""))):
         found.append(shown)
     for place, value in (
         *((f"meta:{name}", _first(data, [name])) for name in _DATED_META),
@@ -328,8 +206,8 @@ def _published(
 def _declared_days(data: StructuredData) -> Iterator[tuple[str, object]]:
     """Places that name a day of publication for machines, the most reliable first."""
     articles = [node for node in data.json_ld if json_ld_types(node) & ARTICLE_TYPES]
-    others = [node for node in data.json_ld if not json_ld_types(node) & _OF_OTHERS]
-    node = next((node for node in (*articles, *others) if node.get("datePublished")), {})
+    others = [node for node in data.json_ld if not json_ld_types(node) & OF_OTHERS]
+    node = next((node for node in (*articles, *others) if isinstance(node.get("datePublished"), str | int)), {})
     yield "json-ld:datePublished", node.get("datePublished")
     name = next((name for name in _PUBLISHED_META if name in data.meta), "")
     yield f"meta:{name}", _first(data, [name])
@@ -368,7 +246,7 @@ def _tags(data: StructuredData) -> tuple[tuple[str, ...], str | None]:
             for name in ("keywords", "articleSection"):
                 value = node.get(name)
                 items = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
-                values[f"json-ld:{name}"] = [*values.get(f"json-ld:{name}", []), *items]
+                values.setdefault(f"json-ld:{name}", []).extend(items)
     tags = unique_lines(tag for listed in values.values() for value in listed for tag in value.split(","))
     return tags, " ".join(place for place, listed in values.items() if any(listed)) or None if tags else None
 
@@ -383,7 +261,9 @@ def _canonical(tree: HtmlElement, data: StructuredData) -> Found:
 
 
 def _first(data: StructuredData, names: Iterable[str]) -> str | None:
-    return next((one_line(html.unescape(data.meta[name][0])) for name in names if name in data.meta), None)
+    """The first value of the first of the names that is there."""
+    value = next((data.meta[name][0] for name in names if name in data.meta), None)
+    return None if value is None else one_line(html.unescape(value[:MAX_META_CHARS]))
 
 
 def _key(text: str | None) -> str:

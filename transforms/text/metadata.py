@@ -313,7 +313,7 @@ _SOURCE = regex.compile(rf"{any_of(WORDS['source_label'])}\s?:\s?(?P<name>[^:;|]
 _SLASH_CREDIT = regex.compile(
     r"[/(]\s?(?P<name>[\p{L}\d][\p{L}\d-]*(?:\.[\p{L}\d-]+)*\.\p{L}{2,}|\p{Lu}\p{L}{3,}(?:\s\p{Lu}\p{L}+)?)\s?[/)]?"
 )
-_ADDRESS = regex.compile(r"https?://(?:www\.)?(?P<host>[\p{L}\d.-]+\.\p{L}{2,})(?:/\S*)?", regex.IGNORECASE)
+_ADDRESS = regex.compile(r"https?://(?:www\.)?(?P<host>[\p{L}\d.-]{1,250}\.\p{L}{2,})(?:/\S*)?", regex.IGNORECASE)
 
 
 def _credited_source(head: Sequence[str], tail: Sequence[str]) -> str | None:

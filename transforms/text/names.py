@@ -17,6 +17,13 @@ _JOINED = regex.compile(rf"\s+{any_of(WORDS['joins_names'])}\s+")
 _DATE_WORDS = WORDS["date_label"] | WORDS["other_date_label"]
 _NO_MARKED_NAME = (WORDS["not_a_person"] | _DATE_WORDS | WORDS["author_label"] | WEEKDAYS) - WORDS["name_particle"]
 _NO_NAME = _NO_MARKED_NAME | WORDS["institution"] | (WORDS["role"] - WORDS["name_particle"])
+_NAMES_TOO = WORDS["also_a_name"]
+_NO_FIRST_NAME = WORDS["no_first_name"] - _NAMES_TOO
+_NEVER_IN_NAME = _NO_NAME - _NAMES_TOO
+_NEVER_IN_MARKED_NAME = _NO_MARKED_NAME - _NAMES_TOO
+_LISTED = _NO_NAME | WORDS["no_first_name"] | MONTHS.keys()
+# Beside a date alone, "An Update" and "Next Post" are more common than people of these names.
+_DOUBTFUL = _NAMES_TOO & (WORDS["no_first_name"] | WORDS["not_a_person"])
 _NO_USER_NAME = _NO_NAME | WORDS["byline"] | WORDS["name_particle"] | MONTHS.keys()
 _USER_NAME = regex.compile(r"(?=.*\p{L})[\p{L}\d](?:[\p{L}\d_.-]{0,28}[\p{L}\d])")
 _BYLINE = regex.compile(
@@ -25,14 +32,16 @@ _BYLINE = regex.compile(
 # What stands around the names in a text that holds nothing else: a date and its words, links, a time to read.
 _SEPARATORS = " ,|•·–—-/():\u200b"
 _CLOCK = regex.compile(r"\b\d{1,2}[:.h]\d{2}(?::\d{2})?(?:\s?[ap]\.?m\b\.?)?", regex.IGNORECASE)
+_DATED = _DATE_WORDS | WORDS["time_word"] | WEEKDAYS
 _BEFORE_NAMES = regex.compile(
-    rf"^(?:{any_of(_DATE_WORDS | WORDS['time_word'] | WEEKDAYS)}(?!\p{{L}})[\s,:]*)+"
+    # Possessive: "published on" is also two words of the lists.
+    rf"^(?:{any_of(_DATED)}(?!\p{{L}})[\s,:]*+)++"
     rf"(?={any_of(WORDS['byline'])}\s)",
     regex.IGNORECASE,
 )
 _AFTER_NAMES = regex.compile(
     rf"\s*[|•·–—(@\d\n]|\s[/-]\s|:\s|\s{any_of(WORDS['after_name'])}\s"
-    rf"|\s{any_of(_DATE_WORDS | WORDS['time_word'] | WEEKDAYS)}(?:\s|$)",
+    rf"|\s(?:{any_of(_DATED - _NAMES_TOO)}|(?-i:{any_of(_DATED & _NAMES_TOO)}))(?:\s|$)",
     regex.IGNORECASE,
 )
 _TITLED = regex.compile(r"(?:(?:Prof|Dr)\.\s)+")
@@ -56,13 +65,27 @@ def persons(text: str) -> tuple[str, ...]:
 
 
 def is_person(name: str) -> bool:
-    """Whether it is a first and a last name, and no office, desk or day."""
+    """Whether it is a first and a last name, and no office, desk or day.
+
+    >>> is_person("Emily Post"), is_person("Read Post")
+    (True, False)
+    """
     return 2 <= len(name.split()) <= MAX_NAME_WORDS and _NAME.fullmatch(name) is not None and not _is_no_name(name)
 
 
+def is_person_unlabelled(name: str) -> bool:
+    """Whether it is one even where nothing says that a person is named."""
+    return is_person(name) and _DOUBTFUL.isdisjoint(_words(name))
+
+
 def _is_no_name(name: str) -> bool:
-    words = [word.casefold().rstrip(".,") for word in name.split()]
-    return words[0] in WORDS["no_first_name"] or not _NO_NAME.isdisjoint(words) or MONTHS.keys() >= set(words)
+    words = _words(name)
+    is_article = name.partition(" ")[0].casefold() in _NO_FIRST_NAME  # "A", and not "A."
+    return is_article or not _NEVER_IN_NAME.isdisjoint(words) or words <= _LISTED
+
+
+def _words(name: str) -> set[str]:
+    return {word.casefold().rstrip(".,") for word in name.split()}
 
 
 def _without_role(name: str) -> str:
@@ -111,8 +134,8 @@ def _is_marked_name(name: str) -> bool:
     last = bare.rpartition(" ")[2].casefold()
     return (
         _MARKED_NAME.fullmatch(bare) is not None
-        and not {word.casefold().rstrip(".,") for word in bare.split()} & _NO_MARKED_NAME
-        and not {word.casefold() for word in bare.split()} <= MONTHS.keys()
+        and _NEVER_IN_MARKED_NAME.isdisjoint(_words(bare))
+        and not _words(bare) <= _NO_MARKED_NAME | MONTHS.keys()
         and last not in WORDS["role"] | WORDS["institution"]
     )
 

@@ -11,8 +11,10 @@ import regex
 from lxml.html import HtmlElement
 
 from transforms.text.dates import DATE_FORM, day_of, find_dates
-from transforms.text.extraction import parse_date
-from transforms.text.names import is_person, names_in, opens_byline
+from transforms.text.extraction import one_line, parse_date
+from transforms.text.names import is_person, is_person_unlabelled, names_in, opens_byline
+from transforms.text.page_type import PageType
+from transforms.text.structured_data import ARTICLE_TYPES, StructuredData
 from transforms.text.vocabulary import WORDS, any_of
 
 LINES_BELOW = 14
@@ -21,6 +23,9 @@ MIN_PROSE_CHARS = 200
 MAX_PROSE_LINES = 2  # below the headline: a standfirst and an opening
 MAX_FRAME_CHARS = 80  # beside the dates of a line: more is a sentence about another day
 MAX_BYLINE_CHARS = 80
+MAX_LINE_ELEMENTS = 30
+MAX_ATTRIBUTE_CHARS = 1_000
+MAX_ELEMENT_CHARS = 10_000  # with the white space of the source; an element that holds more is no heading or byline
 FIRST_YEAR = 1990  # of the web; an earlier day near a headline is one that the page is about
 
 _BLOCK_NAMES = """
@@ -56,7 +61,19 @@ class ShownLine:
     """A line as a reader sees it."""
 
     text: str
-    elements: tuple[HtmlElement, ...]  # those that hold its text, and those of a time, in order
+    elements: tuple[HtmlElement, ...]  # those that hold its text, and those of a time, in order, each once
+
+
+def is_written(kind: PageType, data: StructuredData) -> bool:
+    """Whether names and days near the headline are of the page: around a product they are those of its reviews."""
+    return kind != "product" or bool(data.types() & ARTICLE_TYPES)
+
+
+def short_text(element: HtmlElement, limit: int) -> str | None:
+    """The text of an element as one line; None where there is none, or more than the limit."""
+    text = element.text_content()
+    line = one_line(text) if len(text) <= MAX_ELEMENT_CHARS else None
+    return line if line and len(line) <= limit else None
 
 
 def lines_around(headline: HtmlElement) -> list[ShownLine]:
@@ -88,12 +105,13 @@ def shown_day(lines: list[ShownLine], language: Callable[[], str]) -> tuple[dt.d
 
 
 def _day_of_time(line: ShownLine) -> dt.date | None:
-    for element in line.elements:
-        time = next((each for each in (element, *_ancestors(element, 2)) if each.tag == "time"), None)
+    around = (next((e for e in (each, *_ancestors(each, 2)) if e.tag == "time"), None) for each in line.elements)
+    for time in dict.fromkeys(around):
         day = None if time is None else parse_date(time.get("datetime"))
         if day and day.year >= FIRST_YEAR and time is not None:
-            label = line.text.partition(_text(time) or line.text)[0]
-            classes = time.get("class", "")
+            shown = _text(time)  # empty where a script is to fill it
+            label = line.text.partition(shown)[0] if shown else ""
+            classes = _attributes(time, "class")
             updated = _UPDATED_CLASS.search(classes) and not _PUBLISHED_CLASS.search(classes)
             if not updated and not _UPDATED.search(label):
                 return day
@@ -124,7 +142,7 @@ def _name_by_a_date(lines: list[ShownLine], topics: Collection[str]) -> tuple[tu
     for at, line in enumerate(lines):
         parts = _NEAR_DATE.split(line.text) if dated[at] else [line.text] if any(dated[max(0, at - 1) : at + 2]) else []
         for part in parts:
-            if part and is_person(part) and part not in topics and not _is_topic(line, part):
+            if part and is_person_unlabelled(part) and part not in topics and not _is_topic(line, part):
                 return (part,), "html:byline"
     return None
 
@@ -134,10 +152,10 @@ def _marked_names(element: HtmlElement, line: ShownLine) -> tuple[str, ...]:
     by_class = any(
         each.get("rel") == "author"
         or each.get("itemprop") == "author"
-        or _BYLINE_CLASS.search(f"{each.get('class', '')} {each.get('id', '')}")
+        or _BYLINE_CLASS.search(_attributes(each, "class", "id"))
         for each in around
     )
-    by_link = element.tag == "a" and _AUTHOR_ADDRESS.search(element.get("href", ""))
+    by_link = element.tag == "a" and _AUTHOR_ADDRESS.search(_attributes(element, "href"))
     if not by_class and not by_link:
         return ()
     text = _text(element)
@@ -148,11 +166,13 @@ def _marked_names(element: HtmlElement, line: ShownLine) -> tuple[str, ...]:
 
 def _is_topic(line: ShownLine, text: str) -> bool:
     """Whether the text leads to a section of the site or a tag."""
-    return any(
-        link.tag == "a" and text in _text(link) and _TOPIC_ADDRESS.search(link.get("href", ""))
-        for element in line.elements
-        for link in (element, *_ancestors(element, 2))
-    )
+    around = dict.fromkeys(each for element in line.elements for each in (element, *_ancestors(element, 2)))
+    links = (each for each in around if each.tag == "a" and _TOPIC_ADDRESS.search(_attributes(each, "href")))
+    return any(text in _text(link) for link in links)
+
+
+def _attributes(element: HtmlElement, *names: str) -> str:
+    return " ".join(element.get(name, "")[:MAX_ATTRIBUTE_CHARS] for name in names)
 
 
 def _text(element: HtmlElement) -> str:
@@ -216,9 +236,12 @@ def _lines(headline: HtmlElement, step: int) -> Iterator[ShownLine]:
             pieces = []
         elif text.strip() or element.tag == "time":
             pieces.append((text, element))
+    if pieces:
+        yield _line(pieces[::step])
 
 
 def _line(pieces: list[tuple[str, HtmlElement]]) -> ShownLine:
     # With a space between the pieces: what is set apart by style alone runs together otherwise.
     text = " ".join(text for text, _ in pieces)
-    return ShownLine(" ".join(text.split()), tuple(element for _, element in pieces))
+    elements = dict.fromkeys(element for _, element in pieces)
+    return ShownLine(" ".join(text.split()), tuple(itertools.islice(elements, MAX_LINE_ELEMENTS)))
