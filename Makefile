@@ -45,7 +45,7 @@ lock: $(TOOLS) ## remake the locks from pyproject.toml; UPGRADE=--upgrade takes 
 
 clean: ## remove the environment, the output and all caches
 	rm -rf "$(VENV)" out build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find pipeline transforms schemas tests -type d -name __pycache__ -prune -exec rm -rf {} +
+	find benchmarks pipeline transforms schemas tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # One lock for all supported Pythons: the same versions on each of them, so the same rows.
 compile = $(BIN)/uv pip compile --quiet $(UPGRADE) --python $(BIN)/python --universal --python-version 3.11 \

@@ -5,8 +5,10 @@ from __future__ import annotations
 import collections
 import dataclasses
 import gzip
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -16,6 +18,8 @@ from typing import Any
 import pyarrow.dataset as ds
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("pipeline", "schemas", "transforms")
+TREES = Path("transforms", "text", "main_blocks.json")
 TOO_MANY_QUARANTINED = 3  # millstream's exit code for a run that is complete all the same
 
 Gold = dict[str, Any]
@@ -30,6 +34,16 @@ class Bench:
     scratch: Path
     sample: int | None = None  # items a data set, evenly spread; None for all
     workers: int = 1
+    root: Path = ROOT  # of the millstream that is run
+
+    def with_trees(self, trees: str, name: str) -> Bench:
+        """The same data for a copy of millstream with other trees that judge the blocks of pages."""
+        scratch = self.scratch / name
+        for package in PACKAGES:
+            copied = scratch / "millstream" / package
+            shutil.copytree(ROOT / package, copied, ignore=shutil.ignore_patterns("__pycache__"))
+        (scratch / "millstream" / TREES).write_text(trees, encoding="utf-8")
+        return dataclasses.replace(self, scratch=scratch, root=scratch / "millstream")
 
     def gold(self, name: str) -> list[Gold]:
         """The items of the data set in the file `name`, which may be compressed."""
@@ -61,14 +75,20 @@ class Bench:
         command = [sys.executable, "-m", "pipeline", "run", str(source), "--output", str(output)]
         done = subprocess.run(
             [*command, "--workers", str(self.workers), *options],
-            cwd=ROOT,
+            cwd=self.root,
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode not in (0, TOO_MANY_QUARANTINED):
-            raise SystemExit(f"millstream ended with {done.returncode} on {source}:\n{done.stderr[-2000:]}")
+            raise RuntimeError(f"millstream ended with {done.returncode} on {source}:\n{done.stderr[-2000:]}")
         return output / "latest"
+
+
+def fingerprints(data: Path) -> dict[str, str]:
+    """The SHA-256 of each data set in a folder, by its name there."""
+    paths = sorted([*data.glob("*/gold.jsonl"), *data.glob("*.jsonl.gz")])
+    return {str(path.relative_to(data)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def read_gold(path: Path) -> list[Gold]:

@@ -34,6 +34,7 @@ Extractor = Callable[[bytes, str], Page]
 """What an extractor makes of a page, given as bytes and decoded."""
 
 MILLSTREAM = "millstream"
+UNSEEN = "millstream, sites unseen"
 UNSTRIPPED = "millstream, extraction alone"
 YARDSTICK = "trafilatura"
 

@@ -6,7 +6,7 @@ FOLDER holds one folder a set of pages, each with `pages/` and a `gold.jsonl` of
 `text`, the main text, or `with` and `without`, pieces that must and must not be in it; with `page_type` if it is known.
 The figures are those of the cleaned text by trees that were fitted on the other four fifths of the sites. `--write`
 fits all pages and replaces `transforms/text/main_blocks.json`: the same pages give the same file. Takes three minutes
-and 2 GB. Needs catboost 1.2 (Apache-2.0), which nothing else does: the trees are read and asked with numpy.
+and 2 GB. Needs catboost 1.2 (Apache-2.0), which millstream does not: the trees are read and asked with numpy.
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ import re
 import tempfile
 import urllib.parse
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from catboost import CatBoostClassifier
 from numpy.typing import NDArray
 
-from benchmarks.datasets import ROOT, Gold, read_bytes, read_gold, tell
+from benchmarks.datasets import ROOT, TREES, Gold, fingerprints, read_bytes, read_gold, tell
 from benchmarks.page_scores import Page, score_pages, squash
 from schemas.records import InputError
 from transforms.text import main_blocks
@@ -59,12 +58,6 @@ class Example:
     labels: Floats  # 1 for content, 0 for none, NaN for unknown
     weights: Floats  # of the blocks; in sum that of the page, 0 for unknown
 
-    @property
-    def fold(self) -> int:
-        """Which fifth of the sites the page is of."""
-        host = urllib.parse.urlsplit(self.gold.get("url") or "").hostname or self.gold["file"]
-        return hashlib.md5(host.removeprefix("www.").encode(), usedforsecurity=False).digest()[1] % FOLDS
-
 
 def main() -> None:
     """Measure, and write when asked."""
@@ -76,8 +69,21 @@ def main() -> None:
     for folder, scores in cross_validate(names, examples).items():
         print(folder, json.dumps({name: round(score, 4) for name, score in scores.items() if score is not None}))
     if given.write:
-        path = ROOT / "transforms" / "text" / "main_blocks.json"
-        path.write_text(as_json(fit(names, examples)), encoding="utf-8")
+        sets = {f"{example.folder}/gold.jsonl" for example in examples}
+        fitted_on = {name: digest for name, digest in fingerprints(given.data).items() if name in sets}
+        (ROOT / TREES).write_text(as_json(fit(names, examples) | {"fitted_on": fitted_on}), encoding="utf-8")
+
+
+def is_fitted_on(data: Path) -> bool:
+    """Whether the trees that millstream ships were fitted on any of the sets of pages in a folder."""
+    fitted_on = json.loads((ROOT / TREES).read_text(encoding="utf-8"))["fitted_on"]
+    return not set(fitted_on.values()).isdisjoint(fingerprints(data).values())
+
+
+def fold_of(gold: Gold) -> int:
+    """Which fifth of the sites a page is of."""
+    host = urllib.parse.urlsplit(gold.get("url") or "").hostname or gold["file"]
+    return hashlib.md5(host.removeprefix("www.").encode(), usedforsecurity=False).digest()[1] % FOLDS
 
 
 def read_examples(data: Path) -> tuple[list[str], list[Example]]:
@@ -153,7 +159,12 @@ def block_weights(gold: Gold, labels: Floats, words: Floats) -> Floats:
 
 
 def fit(names: list[str], examples: Sequence[Example]) -> dict[str, Any]:
-    """The data of the trees that tell the labels of the examples from the evidence, as `Trees.from_data` reads them."""
+    """The data of the trees that tell the labels of the examples from the evidence, as `Trees.from_data` reads them.
+
+    Raises `ValueError` when a tree is not as deep as the others: they are one table.
+    """
+    from catboost import CatBoostClassifier
+
     weights = np.concatenate([example.weights for example in examples])
     known = weights > 0
     evidence = np.concatenate([example.evidence for example in examples])[known]
@@ -163,13 +174,15 @@ def fit(names: list[str], examples: Sequence[Example]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         model.save_model(f"{scratch}/model.json", format="json")
         exported = json.loads(Path(scratch, "model.json").read_text(encoding="utf-8"))
+    depths = {len(tree["splits"]) for tree in exported["oblivious_trees"]}
+    if depths != {SETTINGS["depth"]}:
+        raise ValueError(f"trees of depths {sorted(depths)}, all must have {SETTINGS['depth']}: change SETTINGS")
     trees = [
         {
             "questions": [[split["float_feature_index"], _short(split["border"])] for split in tree["splits"]],
             "leaves": [_short(value) for value in tree["leaf_values"]],
         }
         for tree in exported["oblivious_trees"]
-        if len(tree["splits"]) == SETTINGS["depth"]
     ]
     return {"bias": _short(exported["scale_and_bias"][1][0]), "evidence": names, "trees": trees}
 
@@ -178,25 +191,30 @@ def _short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def as_json(data: dict[str, Any]) -> str:
+def as_json(data: Mapping[str, Any]) -> str:
     """The data with one tree a line, so that two fits can be compared."""
     trees = ",\n".join(json.dumps(tree, separators=(",", ":")) for tree in data["trees"])
-    head = json.dumps({"bias": data["bias"], "evidence": data["evidence"]}, ensure_ascii=False)
+    head = json.dumps({name: value for name, value in data.items() if name != "trees"}, ensure_ascii=False)
     return f'{head[:-1]}, "trees": [\n{trees}\n]}}\n'
+
+
+def fit_folds(names: list[str], examples: Sequence[Example]) -> Iterator[dict[str, Any]]:
+    """For each fold the data of trees that saw no page of its sites."""
+    for fold in range(FOLDS):
+        tell(f"fold {fold + 1} of {FOLDS}")
+        yield fit(names, [example for example in examples if fold_of(example.gold) != fold])
 
 
 def cross_validate(names: list[str], examples: Sequence[Example]) -> dict[str, dict[str, float | None]]:
     """The scores of each set, every page cleaned with trees that saw no page of its site."""
     shipped = main_blocks.TREES
     pages = {}
-    for fold in range(FOLDS):
-        data = fit(names, [example for example in examples if example.fold != fold])
+    for fold, data in enumerate(fit_folds(names, examples)):
         main_blocks.TREES = main_blocks.Trees.from_data(data)
-        for example in (example for example in examples if example.fold == fold):
+        for example in (example for example in examples if fold_of(example.gold) == fold):
             found = extract_html(example.html)
             text = strip_boilerplate(found.text, title=found.title).text
             pages[example.folder, example.gold["file"]] = Page(text)
-        tell(f"fold {fold + 1} of {FOLDS}")
     main_blocks.TREES = shipped
     folders = dict.fromkeys(example.folder for example in examples)
     return {

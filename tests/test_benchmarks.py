@@ -6,14 +6,18 @@ import doctest
 import gzip
 import importlib
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmarks import datasets, lines, quality, tables
+from benchmarks import datasets, extraction, fit_main_blocks, lines, quality, tables
 from benchmarks.datasets import Bench
 from benchmarks.duplicates import SETS, score_clusters
+from benchmarks.extractors import GIVES_METADATA, UNSEEN, UNSTRIPPED, YARDSTICK, extractors
 from benchmarks.language import score_answers, timed_texts
 from benchmarks.page_scores import Page, judge_field, overlap, score_pages, shingles, words
 
@@ -72,7 +76,12 @@ def test_pages_are_scored_by_text_kind_and_snippet() -> None:
         ({"title": "Rain at Last"}, "title", Page(title="Rain at  last | The Gazette"), "right"),
         ({"title": "Rain at Last"}, "title", Page(title="The Gazette"), "wrong"),
         ({"title": "Rain at Last"}, "title", Page(), "missing"),
-        ({"title": None}, "title", Page(title="Rain"), None),
+        ({"title": None}, "title", Page(title="Rain"), "invented"),
+        ({"title": None}, "title", Page(title=" "), "blank"),
+        ({"author": None}, "author", Page(authors=("Ann Lee",)), "invented"),
+        ({"published_date": None}, "date", Page(published_date="2024-05-01"), "invented"),
+        ({}, "date", Page(published_date="2024-05-01"), None),
+        ({"author": ""}, "author", Page(authors=("Ann Lee",)), None),
         ({"author": ["Ann Lee", "Bo Ek"]}, "author", Page(authors=("Bo Ek", "Ann Lee")), "right"),
         ({"author": "Ann Lee"}, "author", Page(authors=("Bo Ek",)), "wrong"),
         ({"author": "Ann Lee"}, "author", Page(authors=("",)), "missing"),
@@ -80,15 +89,19 @@ def test_pages_are_scored_by_text_kind_and_snippet() -> None:
         ({"date": "2024-05-01"}, "date", Page(published_date="2024-01-05"), "wrong"),
     ],
 )
-def test_a_field_is_right_wrong_or_missing(gold: dict[str, Any], field: str, page: Page, expected: str | None) -> None:
+def test_a_field_is_right_wrong_missing_or_invented(
+    gold: dict[str, Any], field: str, page: Page, expected: str | None
+) -> None:
     assert judge_field(gold, field, page) == expected
 
 
-def test_shares_of_verdicts_are_of_the_pages_whose_field_is_known() -> None:
-    golds = [{"file": name, "title": title} for name, title in (("a", "One"), ("b", "Two"), ("c", None), ("d", "Four"))]
-    scores = score_pages(golds, {"a": Page(title="One"), "b": Page(title="One"), "c": Page(title="Three")})
+def test_shares_of_verdicts_are_of_the_pages_with_a_value_and_of_those_without() -> None:
+    titles = {"a": "One", "b": "Two", "c": None, "d": "Four", "e": None}
+    golds: list[dict[str, Any]] = [{"file": name, "title": title} for name, title in titles.items()]
+    scores = score_pages([*golds, {"file": "f"}], {name: Page(title="One") for name in "abcf"})
     assert [scores[f"title_{verdict}"] for verdict in ("right", "wrong", "missing")] == [1 / 3, 1 / 3, 1 / 3]
-    assert "author_right" not in scores
+    assert scores["title_invented"] == 1 / 2
+    assert not {"author_right", "author_invented"} & set(scores)
 
 
 def test_lines_are_scored_by_what_is_left() -> None:
@@ -195,3 +208,116 @@ def test_both_sets_of_near_duplicates_are_in_the_table() -> None:
     names = [duplicates.MILLSTREAM, *duplicates.RECIPES]
     table = duplicates.tables({name: {"texts": 7} | dict.fromkeys(names, scores) for name in SETS})
     assert table.splitlines()[2] == "| millstream | .667 (1.000, .500) | – | .667 (1.000, .500) | – |"
+
+
+def extraction_results(*, unseen: bool) -> dict[str, Any]:
+    kinds = {f"word_f1_{kind}": 0.5 for kind in ("all", *extraction.KINDS)}
+    verdicts = {f"{field}_{verdict}": 0.25 for field in ("title", "author", "date") for verdict in extraction.VERDICTS}
+    shipped = {"shingle_f1": 0.9, "snippet_f1": 0.9, "snippets_kept_out": 0.9, "without_text": 0.0, **kinds, **verdicts}
+    honest = {name: value - 0.125 for name, value in shipped.items()} | {"without_text": 0.0}
+    rows = dict.fromkeys(extractors(), shipped) | ({UNSEEN: honest} if unseen else {})
+    return {
+        "scores": {data_set: {"pages": 2} | rows for data_set in extraction.SETS},
+        "cpu": {name: {"median_ratio": 1.0, "mean_ratio": 1.0} for name in extractors()},
+    }
+
+
+def first_cells(table: str) -> list[str]:
+    return [line.split("|")[1].strip() for line in table.splitlines()[2:]]
+
+
+def test_the_first_row_is_of_sites_unseen_where_the_trees_were_fitted_on_the_pages() -> None:
+    text, note, kinds, metadata = extraction.tables(extraction_results(unseen=True)).split("\n\n")
+    head = [UNSEEN, "millstream, fitted on these pages", f"{UNSTRIPPED}, sites unseen", YARDSTICK]
+    assert first_cells(text)[:4] == first_cells(kinds)[:4] == head
+    assert (text.splitlines()[2].split("|")[3].strip(), text.splitlines()[3].split("|")[3].strip()) == (".375", ".500")
+    assert note == extraction.NOTE
+    assert "| 12.5 / 12.5 / 12.5 / 12.5 |" in metadata.splitlines()[2]
+
+
+def test_where_the_trees_have_seen_nothing_the_product_stands_alone() -> None:
+    text, kinds, metadata = extraction.tables(extraction_results(unseen=False)).split("\n\n")
+    assert first_cells(text) == first_cells(kinds) == list(extractors())
+    assert first_cells(metadata) == list(GIVES_METADATA)
+
+
+def test_the_shipped_trees_know_the_pages_they_were_fitted_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gold = tmp_path / "data" / "articles" / "gold.jsonl"
+    gold.parent.mkdir(parents=True)
+    gold.write_text('{"file": "a.html", "text": "The mill stood still."}\n', encoding="utf-8")
+    assert not fit_main_blocks.is_fitted_on(tmp_path / "data")
+    trees = tmp_path / "trees.json"
+    monkeypatch.setattr(fit_main_blocks, "TREES", trees)
+    data = {"bias": 0.0, "evidence": [], "fitted_on": datasets.fingerprints(tmp_path / "data"), "trees": []}
+    trees.write_text(fit_main_blocks.as_json(data), encoding="utf-8")
+    assert fit_main_blocks.is_fitted_on(tmp_path / "data")
+    gold.write_text('{"file": "b.html", "text": "The mill turned."}\n', encoding="utf-8")
+    assert not fit_main_blocks.is_fitted_on(tmp_path / "data")
+
+
+def test_a_copy_of_the_product_differs_in_its_trees_alone(tmp_path: Path) -> None:
+    page = tmp_path / "data" / "articles" / "pages" / "a.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("<html><body><p>The mill stood still.</p><p>Its owner slept.</p></body></html>", encoding="utf-8")
+    trees = json.loads((datasets.ROOT / datasets.TREES).read_text(encoding="utf-8"))
+    for tree in trees["trees"]:  # nothing is content but the first block
+        tree["questions"] = [[trees["evidence"].index("position"), 0.25]] * len(tree["questions"])
+        tree["leaves"] = [1.0, *[-1.0] * (len(tree["leaves"]) - 1)]
+    bench = Bench(tmp_path / "data", tmp_path / "scratch").with_trees(fit_main_blocks.as_json(trees), "first")
+    assert bench.clean_pages("articles", [{"file": "a.html"}])["a.html"]["text"] == "The mill stood still."
+
+
+@pytest.mark.parametrize("shallow", [0, 1])
+def test_trees_that_are_not_all_of_one_depth_are_refused(monkeypatch: pytest.MonkeyPatch, shallow: int) -> None:
+    class Model:
+        def __init__(self, **_: object) -> None: ...
+
+        def fit(self, *_: object, **__: object) -> None: ...
+
+        def save_model(self, path: str, **_: object) -> None:
+            full = int(fit_main_blocks.SETTINGS["depth"])
+            splits = [[{"float_feature_index": 0, "border": 0.5}] * depth for depth in (full, full - shallow)]
+            trees = [{"splits": split, "leaf_values": [0.5] * 2 ** len(split)} for split in splits]
+            Path(path).write_text(json.dumps({"oblivious_trees": trees, "scale_and_bias": [1, [0.0]]}), "utf-8")
+
+    monkeypatch.setitem(sys.modules, "catboost", SimpleNamespace(CatBoostClassifier=Model))
+    each = np.ones(3)
+    example = fit_main_blocks.Example("articles", {"file": "a"}, "", np.ones((3, 1), np.float32), each, each)
+    if shallow:
+        with pytest.raises(ValueError, match=r"depths \[4, 5\]"):
+            fit_main_blocks.fit(["words"], [example])
+    else:
+        assert len(fit_main_blocks.fit(["words"], [example])["trees"]) == 2
+
+
+def test_a_page_is_in_the_fold_of_its_site() -> None:
+    hosts = ["mill.example.org", "www.mill.example.org"]
+    assert len({fit_main_blocks.fold_of({"file": host, "url": f"https://{host}/{host}"}) for host in hosts}) == 1
+    folds = {fit_main_blocks.fold_of({"file": f"{number}.html"}) for number in range(50)}
+    assert folds == set(range(fit_main_blocks.FOLDS))
+
+
+def test_a_part_that_fails_loses_no_other_part_its_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: Bench) -> dict[str, Any]:
+        raise RuntimeError("the mill stood still")
+
+    parts = {
+        "first": SimpleNamespace(measure=fail, tables=None),
+        "second": SimpleNamespace(measure=lambda _: {"figure": 7}, tables=lambda found: f"| {found['figure']} |"),
+    }
+    readme, figures = tmp_path / "README.md", tmp_path / "results" / "quality.json"
+    readme.write_text(f"{quality.BEGIN}\nold\n{quality.END}\n", encoding="utf-8")
+    monkeypatch.setattr(quality, "PARTS", parts)
+    monkeypatch.setattr(
+        quality, "provenance", lambda *_: {"sample": None, "python": "3", "machine": {"cores": 2, "cpu": "x"}}
+    )
+    monkeypatch.setattr("sys.argv", ["quality", str(tmp_path), "--write", str(readme), "--results", str(figures)])
+    with pytest.raises(SystemExit, match="no figures for: first"):
+        quality.main()
+    printed = capsys.readouterr()
+    assert "| 7 |" in printed.out
+    assert "the mill stood still" in printed.err
+    assert json.loads(figures.read_text(encoding="utf-8"))["second"] == {"figure": 7}
+    assert "old" in readme.read_text(encoding="utf-8")

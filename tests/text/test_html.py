@@ -8,8 +8,11 @@ import pytest
 
 from schemas.records import InputError
 from transforms.text import html as html_module
+from transforms.text.block_evidence import PageContext
+from transforms.text.blocks import Layout
 from transforms.text.extraction import Extraction
-from transforms.text.html import extract_html, page_blocks
+from transforms.text.html import extract_html, page_blocks, page_evidence
+from transforms.text.main_blocks import JudgedBlocks, judge_blocks
 
 PARAGRAPHS = [
     "The ferry left the harbour before sunrise, with forty crates of oranges and two passengers on the open deck.",
@@ -79,6 +82,38 @@ def test_a_date_that_no_publication_can_have_is_no_date() -> None:
 def test_the_given_address_serves_a_page_that_names_none() -> None:
     html = page().replace("og:url", "x:url")
     assert extract_html(html, "https://copy.example.org/1").url == "https://copy.example.org/1"
+
+
+def test_the_record_s_address_is_no_evidence_for_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = []
+
+    def watched(layout: Layout, context: PageContext) -> JudgedBlocks:
+        paths.append(context.path)
+        return judge_blocks(layout, context)
+
+    monkeypatch.setattr(html_module, "judge_blocks", watched)
+    nameless = page().replace("og:url", "x:url")
+    texts = {extract_html(nameless, url).text for url in (None, "https://copy.example.org/2019/05/a/b/c", "http://[")}
+    extract_html(page(), "https://copy.example.org/2019/05/a/b/c")
+    assert paths == ["", "", "", "/oranges"]
+    assert len(texts) == 1
+    evidence = page_evidence(nameless), page_evidence(page())
+    assert [read[1].path for read in evidence if read] == ["", "/oranges"]  # what the trees are fitted on
+
+
+@pytest.mark.parametrize(("fast", "extractor"), [(True, "trafilatura-fast:giant"), (False, "html2txt:giant")])
+def test_the_blocks_of_a_giant_page_are_not_judged(monkeypatch: pytest.MonkeyPatch, fast: bool, extractor: str) -> None:
+    html = page().replace("article:published_time", "x:published_time")
+    blocks = len(page_blocks(html))
+    monkeypatch.setattr(html_module, "MAX_BLOCKS", blocks)
+    assert extract_html(html).extractor == "html-blocks:page"
+    monkeypatch.setattr(html_module, "MAX_BLOCKS", blocks - 1)
+    monkeypatch.setattr(html_module, "judge_blocks", _raiser(AssertionError("judged")))
+    if not fast:
+        monkeypatch.setattr(html_module, "bare_extraction", lambda *_, **__: None)
+    found = extract_html(html)
+    assert found.extractor == extractor
+    assert PARAGRAPHS[0] in found.text
 
 
 def test_an_article_keeps_the_fast_extraction_and_another_page_its_likeliest_blocks() -> None:

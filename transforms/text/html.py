@@ -38,6 +38,10 @@ MIN_GAIN = 0.05
 Articles are what trafilatura is made for: shingle F1 on news is .970 so, and .961 when the trees always choose.
 """
 
+MAX_BLOCKS = 50_000
+"""Of a page with more the fast extraction is the text: the evidence takes 1.3 KiB a block, and a page that people read
+has a few thousand."""
+
 MIN_NOSCRIPT_CHARS = 600
 
 # libxml2's HTML parser ends a document type at its first ">" and shows the rest of an internal subset as text.
@@ -52,9 +56,10 @@ for _library in ("trafilatura", "htmldate", "courlan"):
 def extract_html(html: str, url: str | None = None) -> Extraction:
     """The main text of a page, one block per line, and the metadata it declares; the text is empty when it shows none.
 
-    `url` is where the page was published, and is given back when the page names no address itself. Tables and lists are
-    in the text, posts of a discussion too, readers' comments on an article are not. Deterministic: no state is kept
-    from page to page. Raises `InputError` ("parse") for a page that the parser or the extractor can't stand.
+    `url` is where the page was published, and is given back when the page names no address itself; the text does not
+    depend on it. Tables and lists are in the text, posts of a discussion too, readers' comments on an article are not.
+    Deterministic: no state is kept from page to page. Raises `InputError` ("parse") for a page that the parser or the
+    extractor can't stand.
     """
     try:
         return _extract(html, url)
@@ -109,8 +114,11 @@ def _text_of(page: _Page) -> tuple[str, str]:
     """The text of a page, and which extractor gave it."""
     fast = _fast_text(page)
     body = page.tree.find("body")
-    if body is not None:
-        judged = judge_blocks(page_layout(body), _context(page, fast))
+    layout = Layout([], []) if body is None else page_layout(body)
+    if len(layout.blocks) > MAX_BLOCKS:
+        return (fast, "trafilatura-fast:giant") if fast else (_all_text(page.tree), "html2txt:giant")
+    if layout.blocks:
+        judged = judge_blocks(layout, _context(page, fast))
         best = judged.best()
         if page.kind == "article" and fast and _gain(judged, best, fast) <= MIN_GAIN:
             return fast, "trafilatura-fast"
@@ -131,10 +139,15 @@ def _fast_text(page: _Page) -> str:
 
 
 def _context(page: _Page, extracted: str) -> PageContext:
+    """What the trees are told of a page: all of it from the page itself, whatever address its record has.
+
+    So the trees were fitted, and so a page has the same text wherever it was read from.
+    """
+    metadata = page.metadata
     return PageContext(
         kind=page.kind,
-        path=_path(page.metadata.url),
-        title=_words(page.metadata.title or ""),
+        path=_path(metadata.url if metadata.sources.url else None),  # no source: the record's address
+        title=_words(metadata.title or ""),
         description=_words(" ".join(page.descriptions)),
         extracted=extracted,
     )
@@ -189,9 +202,9 @@ def page_blocks(html: str) -> list[str]:
     return [] if body is None else [sanitise(block.text) for block in page_layout(body).blocks]
 
 
-def page_evidence(html: str, url: str | None = None) -> tuple[Layout, PageContext] | None:
+def page_evidence(html: str) -> tuple[Layout, PageContext] | None:
     """What the blocks of a page are judged by; None for a page without a body."""
-    page = _read(html, url)
+    page = _read(html, None)
     body = None if page is None else page.tree.find("body")
     if page is None or body is None:
         return None

@@ -31,7 +31,8 @@ LONG_COPY_SHARE = 0.8
 Of a long block so many are enough: a page's second copy for machines or phones runs the paragraphs together.
 """
 
-MAX_BATCH = 4096  # blocks that are judged at once, to bound the memory for a giant page
+MAX_BATCH = 4096
+"""Blocks that are judged at once: the answers of all trees take 2 kB a block. The evidence is there for all blocks."""
 
 _WORD = re.compile(r"\w+")
 
@@ -101,9 +102,10 @@ class Trees:
 
     def logits(self, evidence: Mapping[str, Floats]) -> Floats:
         """The logit of each block's likelihood."""
-        table = np.array([evidence[name] for name in self.names], dtype=np.float32)
-        parts = [self._sums(table[:, start : start + MAX_BATCH]) for start in range(0, table.shape[1], MAX_BATCH)]
-        return self.bias + np.concatenate(parts)
+        columns = [evidence[name] for name in self.names]
+        batches = [slice(start, start + MAX_BATCH) for start in range(0, len(columns[0]), MAX_BATCH)]
+        tables = (np.array([column[batch] for column in columns], dtype=np.float32) for batch in batches)
+        return self.bias + np.concatenate([self._sums(table) for table in tables])
 
     def _sums(self, table: NDArray[np.float32]) -> Floats:
         answers = np.zeros((len(self.leaves), table.shape[1]), dtype=np.intp)
