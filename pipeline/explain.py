@@ -22,6 +22,7 @@ from schemas.parquet import DATASETS
 from schemas.records import Cleaned, Document, InputError, MetadataSources, Quarantined, RawRecord, Rejection
 from transforms.formats.read import ReadLimits
 from transforms.read_files import read_file
+from transforms.text.addresses import canonical_address
 from transforms.text.clean import CleaningOptions, clean
 from transforms.text.decisions import decide_lines
 from transforms.text.extract import extract
@@ -76,11 +77,15 @@ def _explain_record(record: RawRecord, options: CleaningOptions) -> None:
     console.print(table)
     if isinstance(result, Cleaned):
         _print_row("document", _fields(result.document, without=("text", "removed")))
-        signature = result.fingerprint.signature
-        fingerprints = {"exact": result.fingerprint.exact.hex(), "signature": signature.hex() if signature else None}
-        _print_row(
-            "fingerprints", fingerprints | {"tokens": result.fingerprint.token_count, "specification": HASH_SPEC}
-        )
+        marks = result.fingerprint
+        fingerprints = {
+            "exact": marks.exact.hex(),
+            "tokens": marks.token_count,
+            "address": canonical_address(result.document.url),
+            "near-matched": "yes" if marks.signature else "no, too short",
+            "specification": HASH_SPEC,
+        }
+        _print_row("fingerprints", fingerprints)
     else:
         _print_row("rejected", _fields(result, without=("text",)))
 

@@ -164,7 +164,7 @@ def test_explain_tells_the_rule_of_every_cut_line(capsys: pytest.CaptureFixture[
     assert out.count(" cut ") == 2
     assert "comments" in out
     assert "language_candidates" in out
-    assert "signature" in out
+    assert "near-matched" in out
 
 
 def test_explain_goes_by_the_configuration(capsys: pytest.CaptureFixture[str]) -> None:

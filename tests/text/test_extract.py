@@ -72,6 +72,21 @@ def test_values_of_the_container_say_so_and_the_others_where_they_were_read() ->
     assert extract(record("# Hail\n\nIt was loud.", "text/markdown")).sources.title == "markdown:heading"
 
 
+@pytest.mark.parametrize(
+    ("written", "day"),
+    [
+        ("May 7, 2023", dt.date(2023, 5, 7)),
+        ("02.05.2023", dt.date(2023, 5, 2)),
+        ("31/12/2023", dt.date(2023, 12, 31)),
+        ("03/05/2023", None),
+        ("before 7 May 2023", None),
+        ("2023-13-45", None),
+    ],
+)
+def test_a_date_of_the_container_may_be_written_as_people_do(written: str, day: dt.date | None) -> None:
+    assert extract(record("Hail in May", "text/plain", published=written)).published_date == day
+
+
 def test_an_unknown_media_type_is_unsupported() -> None:
     assert failure("GIF89a", "image/gif") == ("unsupported", "extract")
 

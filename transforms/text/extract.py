@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 
-from schemas.records import InputError, RawRecord
+from schemas.records import UNDETERMINED, InputError, RawRecord
+from transforms.text.dates import day_of, find_dates
 from transforms.text.decode import decode
 from transforms.text.extraction import Extraction, author_names, first_sources, one_line, parse_date, sources_of
 from transforms.text.html import extract_html
@@ -23,7 +25,7 @@ def extract(record: RawRecord) -> Extraction:
     """
     found = _read(record)
     title, url, authors = one_line(record.title), one_line(record.url), author_names(record.authors)
-    published_date = parse_date(record.published)
+    published_date = parse_date(record.published) or _written_day(record.published)
     given = sources_of(
         title=("container:title", title),
         url=("container:url", url),
@@ -38,6 +40,17 @@ def extract(record: RawRecord) -> Extraction:
         published_date=published_date or found.published_date,
         sources=first_sources(given, found.sources),
     )
+
+
+def _written_day(value: object) -> dt.date | None:
+    """The day of a value that is a date as people write it, and nothing else; None where its order can't be told.
+
+    >>> _written_day("7 May 2023"), _written_day("31/12/2023"), _written_day("03/05/2023")
+    (datetime.date(2023, 5, 7), datetime.date(2023, 12, 31), None)
+    """
+    written = one_line(value) or ""
+    match = next(find_dates(written), None)
+    return day_of(match, lambda: UNDETERMINED) if match and match[0] == written else None
 
 
 def _read(record: RawRecord) -> Extraction:
