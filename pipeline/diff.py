@@ -2,62 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import posixpath
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import snapshots
 from pipeline.terminal import printable
+from pipeline.verify import NO_KEYS, Keys, id_keys
 from schemas.parquet import DATASETS
 from transforms.files import open_file
 
-PASS_DOCUMENTS = 250_000
-"""Documents of a snapshot that are compared at a time; the ids and hashes of both sides take 0.1 GB then."""
-
-BATCH_ROWS = 10_000
 SHOWN = 5
 
-_COLUMNS = ["doc_id", "text_sha256"]
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Side:
-    """One of the two snapshots."""
+class Documents:
+    """The documents of a snapshot by doc_id, each in 20 bytes; some 60 while they are read and sorted.
 
-    folder: str
-    manifest: dict[str, Any]
+    Of ids and hashes the first 64 bits are held: the odds that any two of 40 million ids look alike are 1 to 20,000.
+    """
 
-
-@dataclasses.dataclass(slots=True)
-class Changes:
-    """How many documents changed in one way, and the first few of them by doc_id."""
-
-    count: int = 0
-    doc_ids: list[str] = dataclasses.field(default_factory=list)
-
-    def add(self, doc_ids: pa.ChunkedArray) -> None:
-        """Add those of one pass; passes come in the order of the doc_ids."""
-        self.count += len(doc_ids)
-        self.doc_ids += sorted(doc_ids.to_pylist())[: SHOWN - len(self.doc_ids)]
+    ids: Keys  # ascending
+    texts: Keys  # of each its text_sha256
+    places: npt.NDArray[np.uint32]  # of each the row group that holds it
+    row_groups: list[tuple[str, int]]  # file, number in it
 
 
 def diff_lines(output: snapshots.Output, before: str, after: str) -> Iterator[str]:
-    """What is different in the snapshot of the run `after`; raises `OSError`."""
-    old, new = (Side(output.snapshot(run_id), snapshots.manifest_of(output, run_id)) for run_id in (before, after))
+    """What is different in the snapshot of the run `after`; raises `OSError`, also when a file is damaged."""
+    old, new = (snapshots.manifest_of(output, run_id) for run_id in (before, after))
     yield f"from {before} to {after}"
-    yield from _settings(old.manifest, new.manifest)
+    yield from _settings(old, new)
     yield f"{'':24}{'before':>10}{'after':>10}{'change':>10}"
-    yield from _counts(old.manifest, new.manifest)
-    changes = document_changes(old, new)
-    yield "documents: " + ", ".join(f"{changes[name].count} {name}" for name in _MARKS)
-    for name, mark in _MARKS.items():
-        yield from _examples(mark, old if name == "removed" else new, changes[name])
+    yield from _counts(old, new)
+    changes = document_changes(*(documents_of(output.snapshot(side["run_id"]), side) for side in (old, new)))
+    yield "documents: " + ", ".join(f"{changed.sum()} {name}" for name, (_, changed) in changes.items())
+    for name, (side, changed) in changes.items():
+        yield from _examples(_MARKS[name], side, changed)
 
 
 def _settings(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
@@ -81,69 +71,56 @@ def _numbers(name: str, before: int, after: int) -> str:
     return f"{name:24}{before:>10}{after:>10}{after - before:>+10}"
 
 
-def document_changes(old: Side, new: Side) -> dict[str, Changes]:
-    """Documents added, removed and changed, by doc_id and text_sha256; files that both snapshots hold are not read.
-
-    Memory does not grow with the snapshots: they are read in passes, each over the doc_ids that begin alike.
-    """
-    shared = _files(old) & _files(new)
-    sides = [
-        [posixpath.join(side.folder, path) for path, sha256, _ in sorted(_files(side) - shared)] for side in (old, new)
-    ]
-    rows = max(sum(rows for _, _, rows in _files(side) - shared) for side in (old, new))
-    changes = {name: Changes() for name in _MARKS}
-    for beginning in _beginnings(rows):
-        before, after = (_documents(files, beginning) for files in sides)
-        both = before.join(after, "doc_id", join_type="full outer", right_suffix="_after")
-        was, is_now = both["text_sha256"], both["text_sha256_after"]
-        changes["added"].add(both["doc_id"].filter(pc.is_null(was)))
-        changes["removed"].add(both["doc_id"].filter(pc.is_null(is_now)))
-        changes["changed"].add(both["doc_id"].filter(pc.not_equal(was, is_now)))
-    return changes
+def document_changes(old: Documents, new: Documents) -> dict[str, tuple[Documents, npt.NDArray[np.bool_]]]:
+    """What became of the documents: the side that holds the rows to show, and which of them it is true of."""
+    place = np.searchsorted(old.ids, new.ids)  # where a new one stands among the old, or would
+    stayed = place < len(old.ids)
+    stayed[stayed] = old.ids[place[stayed]] == new.ids[stayed]
+    changed = stayed.copy()
+    changed[stayed] = old.texts[place[stayed]] != new.texts[stayed]
+    removed = np.ones(len(old.ids), np.bool_)
+    removed[place[stayed]] = False
+    return {"added": (new, ~stayed), "removed": (old, removed), "changed": (new, changed)}
 
 
-def _files(side: Side) -> set[tuple[str, str, int]]:
-    """Path, sha256 and rows of each file of documents."""
-    return {
-        (file["path"], file["sha256"], file["rows"])
-        for file in side.manifest["files"]
-        if file["path"].startswith("documents/")
-    }
+def documents_of(snapshot: str, manifest: dict[str, Any]) -> Documents:
+    """The documents of a snapshot; two columns are read, once. Raises `OSError`."""
+    row_groups: list[tuple[str, int]] = []
+    ids, texts = [NO_KEYS], [NO_KEYS]
+    for file in manifest["files"]:
+        if file["path"].startswith("documents/"):
+            path = posixpath.join(snapshot, file["path"])
+            with _parquet(path) as parquet:
+                for number in range(parquet.num_row_groups):
+                    table = parquet.read_row_group(number, columns=["doc_id", "text_sha256"])
+                    ids.append(id_keys(table["doc_id"]))
+                    texts.append(id_keys(table["text_sha256"]))
+                    row_groups.append((path, number))
+    places = np.repeat(np.arange(len(ids), dtype=np.uint32) - 1, [len(keys) for keys in ids])  # the first has no rows
+    keys = np.concatenate(ids)
+    ids.clear()  # or all are held twice below
+    order = np.argsort(keys)
+    return Documents(keys[order], np.concatenate(texts)[order], places[order], row_groups)
 
 
-def _beginnings(rows: int) -> list[str]:
-    """First digits of doc_ids, as many as bring each pass below its limit.
-
-    >>> _beginnings(10), len(_beginnings(1_000_000))
-    ([''], 16)
-    """
-    digits = 0
-    while rows > PASS_DOCUMENTS * 16**digits:
-        digits += 1
-    return [f"{number:0{digits}x}" for number in range(16**digits)] if digits else [""]
-
-
-def _documents(paths: list[str], beginning: str) -> pa.Table:
-    schema = pa.schema([(name, pa.string()) for name in _COLUMNS])
-    found = (batch.filter(pc.starts_with(batch["doc_id"], beginning)) for batch in _batches(paths, _COLUMNS))
-    return pa.Table.from_batches((batch.cast(schema) for batch in found), schema)
-
-
-def _batches(paths: list[str], columns: list[str]) -> Iterator[pa.RecordBatch]:
-    for path in paths:
+@contextlib.contextmanager
+def _parquet(path: str) -> Iterator[pq.ParquetFile]:
+    try:
         with open_file(path) as stream:
-            yield from pq.ParquetFile(stream).iter_batches(BATCH_ROWS, columns=columns)
+            yield pq.ParquetFile(stream)
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise OSError(f"{path} can't be read, `millstream verify` tells what else is damaged: {error}") from error
 
 
-def _examples(mark: str, side: Side, changes: Changes) -> Iterator[str]:
-    paths = [posixpath.join(side.folder, path) for path, _, _ in sorted(_files(side))]
-    wanted, told = pa.array(changes.doc_ids, pa.string()), 0
-    for batch in _batches(paths, ["doc_id", "source_uri", "member", "title"]) if changes.doc_ids else ():
-        for row in batch.filter(pc.is_in(batch["doc_id"], wanted)).to_pylist():
-            told += 1
+def _examples(mark: str, side: Documents, changed: npt.NDArray[np.bool_]) -> Iterator[str]:
+    """A line for each of the first few by doc_id, in the order of files and rows."""
+    shown = np.flatnonzero(changed)[:SHOWN]
+    for place in np.unique(side.places[shown]):
+        path, number = side.row_groups[place]
+        with _parquet(path) as parquet:
+            table = parquet.read_row_group(number, columns=["doc_id", "source_uri", "member", "title"])
+        for row in table.filter(pa.array(np.isin(id_keys(table["doc_id"]), side.ids[shown]))).to_pylist():
             name = " > ".join(part for part in (row["source_uri"], row["member"]) if part)
             yield printable(f"{mark} {row['doc_id'][:12]}  {name}  {row['title'] or ''}".rstrip())
-        if told == len(changes.doc_ids):
-            break
-    if changes.count > told:
-        yield f"{mark} ... and {changes.count - told} more"
+    if more := int(changed.sum()) - len(shown):
+        yield f"{mark} ... and {more} more"

@@ -7,10 +7,14 @@ import json
 import os
 import posixpath
 import shutil
+import time
 from typing import Any
 
 from pipeline import snapshots
-from transforms.files import delete_files, list_files
+from transforms.files import delete_files, last_written, list_files
+
+DEAD_AFTER_SECONDS = 7 * 86400
+"""A run that wrote no file for this long is dead. Object stores have no lock to tell, and a step may take days."""
 
 
 def roll_back(output: snapshots.Output, run_id: str) -> None:
@@ -25,8 +29,9 @@ def roll_back(output: snapshots.Output, run_id: str) -> None:
 
 
 def collect_garbage(output: snapshots.Output, keep: int) -> list[str]:
-    """Remove the oldest snapshots but never the newest `keep` nor the latest; the run ids of those removed.
+    """The run ids of what was removed: the oldest snapshots, and what dead runs left among them.
 
+    Never the newest `keep` snapshots, nor the latest.
     Raises `OSError` when the latest is not whole, as an older one may be all that is left, and `BusyError`.
     """
     with snapshots.exclusive(output):
@@ -37,11 +42,13 @@ def collect_garbage(output: snapshots.Output, keep: int) -> list[str]:
         _require_whole(output, latest_id, manifest)
         if output.is_local:
             snapshots.link_to(output, latest_id)  # a run that was killed may have left it at a snapshot that goes now
-        else:
-            _sweep_store(output, latest_id)
-        removed = [run_id for run_id in snapshots.run_ids(output)[:-keep] if run_id != latest_id]
-        for run_id in removed:
-            _remove(output, run_id)
+        removed = _sweep(output)
+        for run_id in snapshots.run_ids(output)[:-keep]:
+            # Asked anew each time: on an object store a run or a rollback may have moved it meanwhile.
+            pointer = snapshots.pointed_to(output)
+            if pointer and pointer[0] != run_id:
+                _remove(output, run_id)
+                removed.append(run_id)
     return removed
 
 
@@ -61,11 +68,27 @@ def _remove(output: snapshots.Output, run_id: str) -> None:
         snapshots.delete_below(output.snapshot(run_id))
 
 
-def _sweep_store(output: snapshots.Output, latest_id: str) -> None:
-    """Remove what killed runs left on an object store: those that began before the latest; a younger may be at work."""
-    working = {path.split("/")[0] for path in list_files(output.path(snapshots.STAGING))}
-    unfinished = {run_id for run_id, has_manifest in snapshots.snapshot_folders(output).items() if not has_manifest}
-    for folders, run_ids_left in ((snapshots.STAGING, working), (snapshots.SNAPSHOTS, unfinished)):
-        for run_id in run_ids_left:
-            if run_id < latest_id:
-                snapshots.delete_below(output.path(folders, run_id))
+def _sweep(output: snapshots.Output) -> list[str]:
+    """Remove what dead runs left, and return the run ids whose folder among the snapshots it was."""
+    unfinished = [run_id for run_id, has_manifest in snapshots.snapshot_folders(output).items() if not has_manifest]
+    if output.is_local:  # where a snapshot appears whole and no run is at work while the lock is held: it was damaged
+        for run_id in unfinished:
+            _remove(output, run_id)
+        return unfinished
+    dead = _dead_runs(output)  # after the look at manifests: a run that finished in between has written just now
+    for run_id in dead:
+        snapshots.delete_below(output.staging(run_id))
+        if run_id in unfinished:
+            snapshots.delete_below(output.snapshot(run_id))
+    return [run_id for run_id in unfinished if run_id in dead]
+
+
+def _dead_runs(output: snapshots.Output) -> list[str]:
+    """The runs, finished or not, that wrote nothing to an object store for long."""
+    newest: dict[str, float] = {}
+    for folder in (snapshots.STAGING, snapshots.SNAPSHOTS):
+        for path, seconds in last_written(output.path(folder)).items():
+            run_id = path.split("/")[0]
+            newest[run_id] = max(seconds, newest.get(run_id, seconds))
+    oldest_alive = time.time() - DEAD_AFTER_SECONDS
+    return sorted(run_id for run_id in newest if snapshots.RUN_ID.fullmatch(run_id) and newest[run_id] < oldest_alive)

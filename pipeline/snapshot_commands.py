@@ -89,8 +89,11 @@ def _gc(directory: str, keep: int) -> None:
     from pipeline import housekeeping
 
     with _published(directory) as output:
-        for run_id in housekeeping.collect_garbage(output, keep):
+        removed = 0
+        for removed, run_id in enumerate(housekeeping.collect_garbage(output, keep), start=1):  # noqa: B007
             click.echo(f"removed {run_id}")
+        if not removed:
+            click.echo("nothing to remove")
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import posixpath
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ SNAPSHOTS = "snapshots"
 MANIFEST = "manifest.json"
 MANIFEST_SHA256 = "manifest.sha256"
 """Vouches for the manifest of every snapshot, as `latest.json` does for one; `sha256sum --check` takes it."""
+
+RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+"""What runs are called. Whatever has another name was put among their folders by someone else, and is left alone."""
 
 log = logging.getLogger("millstream")
 
@@ -92,7 +96,7 @@ def exclusive(output: Output) -> Iterator[None]:
 def commit(output: Output, run_id: str, files: Sequence[PublishedFile], manifest: dict[str, Any]) -> dict[str, Any]:
     """Make a finished run the latest snapshot; its manifest, with the files in it.
 
-    Whatever happens on the way, readers see the former snapshot whole.
+    Whatever happens on the way, readers see the former snapshot whole. Raises `OSError`, also when a file is gone.
     """
     staging, snapshot = output.staging(run_id), output.snapshot(run_id)
     # Locally the snapshot takes shape in staging and appears by one rename; an object store shows nothing of it to a
@@ -105,6 +109,7 @@ def commit(output: Output, run_id: str, files: Sequence[PublishedFile], manifest
     data = json.dumps(manifest, indent=2).encode()
     _write(posixpath.join(home, MANIFEST_SHA256), _checksum_line(data))
     _write(posixpath.join(home, MANIFEST), data)  # last: on an object store it makes a folder a snapshot
+    _require_files(home, run_id, manifest)
     if output.is_local:
         _flush(home)
         os.makedirs(output.path(SNAPSHOTS), exist_ok=True)
@@ -112,6 +117,14 @@ def commit(output: Output, run_id: str, files: Sequence[PublishedFile], manifest
         flush_entry(output.path(SNAPSHOTS))
     point_to(output, run_id, hashlib.sha256(data).hexdigest())
     return manifest
+
+
+def _require_files(home: str, run_id: str, manifest: dict[str, Any]) -> None:
+    """Nothing locks an object store: whatever deletes files there may have taken this run for a dead one."""
+    for problem in strayed(list_files(home), manifest):
+        if not is_local(home):
+            delete_files([posixpath.join(home, MANIFEST)])  # no snapshot, then
+        raise OSError(f"{run_id} is not published, as its files were changed under it: {problem}")
 
 
 def remove_staging(output: Output, run_id: str) -> None:
@@ -183,14 +196,20 @@ def snapshot_folders(output: Output) -> dict[str, bool]:
     """
     home = output.path(SNAPSHOTS)
     if output.is_local:
-        names = [entry.name for entry in os.scandir(home) if entry.is_dir()] if os.path.isdir(home) else []
-        return {name: os.path.isfile(posixpath.join(home, name, MANIFEST)) for name in sorted(names)}
-    paths = list_files(home)
-    return {name: f"{name}/{MANIFEST}" in paths for name in sorted({path.split("/")[0] for path in paths})}
+        names = {entry.name for entry in os.scandir(home) if entry.is_dir()} if os.path.isdir(home) else set()
+        manifests = {name for name in names if os.path.isfile(posixpath.join(home, name, MANIFEST))}
+    else:
+        paths = list_files(home)
+        names = {path.split("/")[0] for path in paths}
+        manifests = {name for name in names if f"{name}/{MANIFEST}" in paths}
+    return {name: name in manifests for name in sorted(names) if RUN_ID.fullmatch(name)}
 
 
 def strayed(sizes: Mapping[str, int], manifest: dict[str, Any]) -> Iterator[str]:
-    """A sentence for each file that is missing, of another size, or in the way: what a listing of a snapshot tells."""
+    """A sentence for each file that is missing, of another size, or in the way: what a listing of a snapshot tells.
+
+    Hidden files such as `.DS_Store` are in nobody's way, but hidden Parquet is: DuckDB and Polars read it.
+    """
     for file in manifest["files"]:
         size = sizes.get(file["path"])
         if size is None:
@@ -198,7 +217,8 @@ def strayed(sizes: Mapping[str, int], manifest: dict[str, Any]) -> Iterator[str]
         elif size != file["bytes"]:
             yield f"{file['path']} has {size} bytes, it was published with {file['bytes']}"
     for path in sorted(sizes.keys() - {file["path"] for file in manifest["files"]}):
-        if "/" in path or path.endswith(".parquet"):
+        hidden = any(name.startswith((".", "_")) for name in path.split("/"))
+        if path.endswith(".parquet") or ("/" in path and not hidden):
             yield f"{path} is no part of the snapshot, and readers would take it for one"
 
 
@@ -250,6 +270,7 @@ def point_to(output: Output, run_id: str, manifest_sha256: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(temporary, output.path(LATEST))
+    flush_entry(output.root or ".")  # or a power cut takes back what was said to be published
     link_to(output, run_id)
 
 

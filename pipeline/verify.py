@@ -33,7 +33,7 @@ SHOWN = 5
 
 Keys = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int64]
-_NO_KEYS: Keys = np.empty(0, np.uint64)
+NO_KEYS: Keys = np.empty(0, np.uint64)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,9 +80,10 @@ def verify_snapshot(output: snapshots.Output, run_id: str) -> Iterator[Finding]:
     if snapshots.MANIFEST not in sizes:
         sentence = f"{run_id}: it has no {snapshots.MANIFEST}"
         if output.is_local:  # where a snapshot appears whole
-            yield Finding(sentence)
+            yield Finding(f"{sentence}; `gc` removes it")
         else:
-            yield Finding(f"{sentence}: a run is publishing it, or was killed; `gc` removes it then", harmless=True)
+            sentence += ": a run is publishing it, or was killed; `gc` removes it a week after its last file"
+            yield Finding(sentence, harmless=True)
         return
     for sentence in _problems(output, run_id, sizes):
         if not list_files(snapshot):
@@ -155,8 +156,8 @@ class _Account:
 
     def __init__(self) -> None:
         self._counts: dict[str, collections.Counter[str]] = {name: collections.Counter() for name in DATASETS}
-        self._ids: dict[str, list[Keys]] = {name: [_NO_KEYS] for name in DATASETS}
-        self._kept: list[Keys] = [_NO_KEYS]
+        self._ids: dict[str, list[Keys]] = {name: [NO_KEYS] for name in DATASETS}
+        self._kept: list[Keys] = [NO_KEYS]
         self._rows: list[tuple[str, Keys, Numbers]] = []  # data set, files, rows of each
         self._sources = self._named = 0  # files in the ledger; those of them that have rows
         self._unbalanced: list[str] = []
@@ -167,11 +168,11 @@ class _Account:
         if dataset in DATASETS:
             for entry in pc.value_counts(table[COUNTED_BY[dataset]]).to_pylist():
                 self._counts[dataset][entry["values"]] += entry["counts"]
-            self._ids[dataset].append(_id_keys(table["doc_id"]))
+            self._ids[dataset].append(id_keys(table["doc_id"]))
             uris, rows = pc.value_counts(table["source_uri"]).flatten()
             self._rows.append((dataset, _uri_keys(uris), rows.to_numpy()))
         if dataset == "rejects":
-            self._kept.append(_id_keys(table["kept_doc_id"].drop_null()))
+            self._kept.append(id_keys(table["kept_doc_id"].drop_null()))
         if path.startswith(f"{LEDGER}/"):
             self._balance(table)
 
@@ -190,9 +191,7 @@ class _Account:
     @functools.cached_property
     def _rows_by_source(self) -> tuple[Keys, Numbers]:
         """The files that have rows, in order, and how many in each data set."""
-        sources, place = np.unique(
-            np.concatenate([_NO_KEYS, *(keys for _, keys, _ in self._rows)]), return_inverse=True
-        )
+        sources, place = np.unique(np.concatenate([NO_KEYS, *(keys for _, keys, _ in self._rows)]), return_inverse=True)
         counts = np.zeros((len(sources), len(DATASETS)), np.int64)
         first = 0
         for dataset, keys, rows in self._rows:
@@ -229,7 +228,7 @@ class _Account:
             yield "the digest of all rows is not the one in the manifest"
 
 
-def _id_keys(ids: pa.ChunkedArray) -> Keys:
+def id_keys(ids: pa.ChunkedArray) -> Keys:
     """The first 64 bits of ids in hexadecimal; raises `ValueError` for others."""
     digits = pc.utf8_slice_codeunits(ids, 0, 16).to_pylist()
     keys = np.frombuffer(bytes.fromhex("".join(digits)), ">u8").astype(np.uint64)

@@ -7,6 +7,7 @@ local output does without. Every function raises `OSError`, which Beam's own err
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
@@ -47,15 +48,29 @@ def exists(uri: str) -> bool:
 
 
 def list_files(folder: str) -> dict[str, int]:
-    """Path below the folder to size in bytes of every file below it; none when there is no such folder."""
+    """Path below the folder to size in bytes of every file below it; none when there is no such folder.
+
+    The markers by which some tools show a folder of an object store, empty objects named `.../`, are no files.
+    """
     if is_local(folder):
         found = os.walk(folder, onerror=_refuse) if os.path.isdir(folder) else ()
         paths = (os.path.join(root, name) for root, _, names in found for name in names)
         return {os.path.relpath(path, folder): os.lstat(path).st_size for path in paths}
+    return {path: entry.size_in_bytes for path, entry in _entries(folder)}
+
+
+def last_written(folder: str) -> dict[str, float]:
+    """Path below a folder of an object store to when that file was written: seconds since 1970, infinite if unknown."""
+    return {path: entry.last_updated_in_seconds or math.inf for path, entry in _entries(folder)}
+
+
+def _entries(folder: str) -> Iterator[tuple[str, Any]]:
     folder = folder.rstrip("/") + "/"
     with _file_systems(folder) as (file_systems, _):
         entries = file_systems.match([folder + "**"])[0].metadata_list
-    return {entry.path.removeprefix(folder): entry.size_in_bytes for entry in entries}
+    for entry in entries:
+        if not entry.path.endswith("/"):
+            yield entry.path.removeprefix(folder), entry
 
 
 def _refuse(error: OSError) -> None:

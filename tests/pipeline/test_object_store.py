@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -15,7 +17,9 @@ from moto.server import ThreadedMotoServer
 from pipeline import housekeeping, job, plan, report, snapshots
 from pipeline.cli import main
 from pipeline.options import RunOptions, UsageError
+from schemas.parquet import DATASETS
 from tests.pipeline.running import call, run
+from transforms.parquet_sink import digest_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -157,7 +161,12 @@ def test_rollback_and_gc_in_a_bucket(bucket: Any, ids: list[str], kept: str) -> 
     assert call("verify", uri) == 0
 
 
-def test_gc_killed_half_way_in_a_bucket_and_what_killed_runs_left(
+def in_days(monkeypatch: pytest.MonkeyPatch, days: float) -> None:
+    later = time.time() + days * 86400
+    monkeypatch.setattr(housekeeping, "time", SimpleNamespace(time=lambda: later))
+
+
+def test_what_killed_runs_left_in_a_bucket_is_removed_after_a_week(
     bucket: Any, ids: list[str], kept: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     uri = f"s3://mill/{kept}"
@@ -170,12 +179,100 @@ def test_gc_killed_half_way_in_a_bucket_and_what_killed_runs_left(
         with pytest.raises(KeyboardInterrupt):
             housekeeping.collect_garbage(snapshots.Output(uri), keep=1)
     assert snapshots.run_ids(snapshots.Output(uri)) == ids[1:]
-    bucket.put_object(Key=f"{kept}_staging/20200101T000000Z-000000/plan.parquet", Body=b"")
-    at_work = {f"{kept}{name}/29990101T000000Z-000000/a.parquet" for name in ("_staging", "snapshots")}
-    for key in at_work:
-        bucket.put_object(Key=key, Body=b"")
+    for run_id in ("20200101T000000Z-000000", "29990101T000000Z-000000"):
+        for folder in ("_staging", "snapshots"):
+            bucket.put_object(Key=f"{kept}{folder}/{run_id}/a.parquet", Body=b"")
+    bucket.put_object(Key=f"{kept}_staging/{ids[1]}/left-over.parquet", Body=b"")
+    before = keys(bucket, kept)
     assert call("verify", uri) == 0
     assert f"note: {ids[0]}: it has no manifest.json" in capsys.readouterr().out
+    in_days(monkeypatch, 6.9)
     assert call("gc", uri, "--keep", "1") == 0
+    assert keys(bucket, kept) == before
+    in_days(monkeypatch, 7.1)
+    assert call("gc", uri, "--keep", "1") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"removed {run_id}" for run_id in ("20200101T000000Z-000000", ids[0], "29990101T000000Z-000000")
+    ]
     folder = f"{kept}snapshots/{ids[1]}/"
-    assert {key for key in keys(bucket, kept) if not key.startswith(folder)} == {f"{kept}latest.json"} | at_work
+    assert {key for key in keys(bucket, kept) if not key.startswith(folder)} == {f"{kept}latest.json"}
+    assert call("verify", uri) == 0
+
+
+def test_markers_of_folders_and_hidden_files_in_a_bucket_are_in_nobodys_way(
+    bucket: Any, ids: list[str], kept: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = f"s3://mill/{kept}"
+    snapshot = f"snapshots/{ids[1]}/"
+    for key in ("snapshots/", "_staging/", snapshot, f"{snapshot}documents/", f"{snapshot}documents/.DS_Store"):
+        bucket.put_object(Key=f"{kept}{key}", Body=b"")
+    for key in ("snapshots/.DS_Store", "_staging/.DS_Store", "snapshots/notes/a.txt"):
+        bucket.put_object(Key=f"{kept}{key}", Body=b"")
+    before = keys(bucket, kept)
+    in_days(monkeypatch, 8)
+    assert call("rollback", uri, ids[1]) == 0
+    assert call("gc", uri, "--keep", "2") == 0
+    assert keys(bucket, kept) == before
+    assert capsys.readouterr().out.count("\n") == 1
+    assert call("verify", uri) == 0
+    assert capsys.readouterr().out == "".join(f"{run_id}: as it was published\n" for run_id in ids)
+
+
+SLOW = "20200101T000000Z-000000"
+"""A run that began before the latest did."""
+
+
+@pytest.fixture
+def publish_slowly(kept: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
+    """Publishes a run without rows; `gc` runs while its files are in place and its manifest is not."""
+    output, write = snapshots.Output(f"s3://mill/{kept}"), snapshots._write
+    counts: dict[str, dict[str, int]] = {dataset: {} for dataset in DATASETS}
+    manifest = {"run_id": SLOW, "counts": counts, "records": 0, "files_read": 0}
+
+    def write_after_gc(path: str, data: bytes) -> None:
+        if path.endswith(snapshots.MANIFEST_SHA256):
+            assert call("gc", output.root, "--keep", "2") == 0
+        write(path, data)
+
+    monkeypatch.setattr(snapshots, "_write", write_after_gc)
+    return lambda: snapshots.commit(output, SLOW, [], manifest | {"digest": digest_of([], SLOW)})
+
+
+def test_gc_leaves_a_run_alone_that_began_before_the_latest(
+    ids: list[str], kept: str, publish_slowly: Callable[[], dict[str, Any]]
+) -> None:
+    manifest = publish_slowly()
+    output = snapshots.Output(f"s3://mill/{kept}")
+    assert len(manifest["files"]) == len(DATASETS)
+    assert snapshots.latest(output) == (SLOW, manifest)
+    assert snapshots.run_ids(output) == [SLOW, *ids]
+    assert call("verify", output.root) == 0
+
+
+def test_a_run_whose_files_were_deleted_under_it_publishes_nothing(
+    ids: list[str], kept: str, publish_slowly: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_days(monkeypatch, 8)  # so gc takes it for a dead one
+    with pytest.raises(OSError, match=r"is not published, as its files were changed under it: documents/.* is missing"):
+        publish_slowly()
+    output = snapshots.Output(f"s3://mill/{kept}")
+    assert snapshots.run_ids(output) == ids
+    assert snapshots.pointed_to(output)[0] == ids[1]  # type: ignore[index]  # it points somewhere
+    assert call("verify", output.root) == 0
+
+
+def test_gc_keeps_a_snapshot_that_became_the_latest_meanwhile(
+    ids: list[str], kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, run_ids = snapshots.Output(f"s3://mill/{kept}"), snapshots.run_ids
+
+    def and_then_roll_back(output: snapshots.Output) -> list[str]:
+        found = run_ids(output)
+        housekeeping.roll_back(output, ids[0])
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshots, "run_ids", and_then_roll_back)
+        assert housekeeping.collect_garbage(output, keep=1) == []
+    assert run_ids(output) == ids
+    assert call("verify", output.root) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline import diff, history, snapshots
@@ -232,16 +235,57 @@ def test_diff_of_equal_runs_and_of_a_run_with_itself(ids: list[str], capsys: pyt
         assert "duplicate" not in told
 
 
-@pytest.mark.usefixtures("out")
-def test_diff_in_many_passes_tells_the_same(
-    ids: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_documents_are_compared_over_all_files_and_row_groups(tmp_path: Path) -> None:
+    def publish(name: str, texts: dict[str, str]) -> diff.Documents:
+        table = pa.table({"doc_id": list(texts), "text_sha256": list(texts.values())})
+        tables = {"lang=en/a": table.slice(0, 40), "lang=en/b": table.slice(0, 0), "lang=fr/a": table.slice(40)}
+        for path, part in tables.items():
+            (tmp_path / name / "documents" / path).parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(part, tmp_path / name / f"documents/{path}.parquet", row_group_size=7)
+        files = [{"path": f"documents/{path}.parquet"} for path in tables]
+        return diff.documents_of(str(tmp_path / name), {"files": [*files, {"path": "rejects/a.parquet"}]})
+
+    def sha256(value: object) -> str:
+        return hashlib.sha256(str(value).encode()).hexdigest()
+
+    before = {sha256(number): sha256(-number) for number in range(100)}
+    after = {sha256(number): sha256(-number if number % 9 else "other") for number in range(30, 110)}
+    changes = diff.document_changes(publish("before", before), publish("after", after))
+    for name, expected in {
+        "added": after.keys() - before.keys(),
+        "removed": before.keys() - after.keys(),
+        "changed": {doc_id for doc_id in before.keys() & after.keys() if before[doc_id] != after[doc_id]},
+    }.items():
+        side, found = changes[name]
+        assert [f"{key:016x}" for key in side.ids[found]] == sorted(doc_id[:16] for doc_id in expected)
+
+
+def test_diff_of_snapshots_without_documents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = []
-    for limit in (1000, 1):
-        monkeypatch.setattr(diff, "PASS_DOCUMENTS", limit)
-        assert call("diff", "out", ids[0], ids[1]) == 0
-        told.append(capsys.readouterr().out)
-    assert told[0] == told[1]
+    monkeypatch.chdir(tmp_path)
+    Path("empty.txt").touch()
+    Path("one.txt").write_text(prose(1))
+    without = [run("empty.txt", output=Path("out")).run_id for _ in range(2)]
+    assert call("diff", "out", *without) == 0
+    assert "documents: 0 added, 0 removed, 0 changed" in capsys.readouterr().out
+    assert call("diff", "out", without[0], run("one.txt", output=Path("out")).run_id) == 0
+    assert "documents: 1 added, 0 removed, 0 changed\n+ " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("size", [0, 5, -10, -2000, None])
+def test_diff_says_which_file_is_damaged(
+    out: Path, ids: list[str], capsys: pytest.CaptureFixture[str], size: int | None
+) -> None:
+    path = next((out / "snapshots" / ids[1]).glob("documents/*/*.parquet"))
+    data = path.read_bytes()
+    path.unlink()
+    if size is not None:
+        path.write_bytes(data[:size])
+    assert call("diff", "out", ids[0], ids[1]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"millstream: {path} can't be read, `millstream verify` tells what else is damaged: ")
+    assert error.count("\n") == 1
 
 
 def test_diff_shows_a_few_examples_and_says_how_many_more(
@@ -271,6 +315,14 @@ def test_rollback_makes_another_snapshot_the_latest_and_back(out: Path, ids: lis
         assert (out / "latest").resolve().name == run_id
         assert call("verify", "out") == 0
     assert kept() == ids
+
+
+@pytest.mark.usefixtures("out")
+def test_the_new_pointer_is_flushed_to_the_disk(ids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed = []
+    monkeypatch.setattr(snapshots, "flush_entry", lambda path: flushed.append((path, latest())))
+    assert call("rollback", "out", ids[0]) == 0
+    assert flushed == [("out", ids[0])]
 
 
 def test_a_run_after_a_rollback_publishes_the_next_snapshot(out: Path, ids: list[str]) -> None:
@@ -326,7 +378,7 @@ def test_an_output_in_use_is_exit_75(ids: list[str], arguments: list[str]) -> No
 
 def test_gc_removes_the_oldest(out: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert call("gc", "out", "--keep", "3") == 0
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == "nothing to remove\n"
     assert call("gc", "out", "--keep", "2") == 0
     assert capsys.readouterr().out == f"removed {ids[0]}\n"
     assert kept() == ids[1:]
@@ -380,3 +432,23 @@ def test_gc_does_not_leave_the_link_at_what_it_removes(out: Path, ids: list[str]
     (out / "latest").symlink_to(f"snapshots/{ids[0]}")
     assert call("gc", "out", "--keep", "1") == 0
     assert (out / "latest").resolve().name == ids[2]
+
+
+def test_a_snapshot_that_lost_its_manifest_is_removed(
+    out: Path, ids: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (out / "snapshots" / ids[1] / "manifest.json").unlink()
+    assert call("verify", "out") == 1
+    capsys.readouterr()
+    assert call("gc", "out", "--keep", "9") == 0
+    assert capsys.readouterr().out == f"removed {ids[1]}\n"
+    assert sorted(path.name for path in (out / "snapshots").iterdir()) == [ids[0], ids[2]]
+    assert call("verify", "out") == 0
+
+
+def test_folders_that_no_run_made_are_left_alone(out: Path, ids: list[str]) -> None:
+    shutil.copytree(out / "snapshots" / ids[0], out / "snapshots" / f"{ids[0]}.kept")
+    (out / "snapshots/.notes").mkdir()
+    assert call("verify", "out") == 0
+    assert call("gc", "out", "--keep", "1") == 0
+    assert sorted(path.name for path in (out / "snapshots").iterdir()) == [".notes", f"{ids[0]}.kept", ids[2]]

@@ -143,6 +143,7 @@ def damage_of(name: str) -> Callable[[Path, Path], object]:
         "a cut file": lambda out, snapshot: cut(next(snapshot.glob("rejects/*"))),
         "a file too many": lambda out, snapshot: (snapshot / "rejects/copy.parquet").write_bytes(b"PAR1"),
         "a file too many that is no Parquet": lambda out, snapshot: (snapshot / "documents/notes.txt").touch(),
+        "hidden Parquet": lambda out, snapshot: (snapshot / "documents/._copy.parquet").touch(),
         "Parquet beside the data sets": lambda out, snapshot: (snapshot / "copy.parquet").touch(),
         "an edited manifest": lambda out, snapshot: edit(snapshot / "manifest.json", '"records": ', '"records": 1'),
         "no manifest": lambda out, snapshot: (snapshot / "manifest.json").unlink(),
@@ -177,9 +178,10 @@ def link(path: Path, target: str) -> None:
         ("a cut file", "bytes, it was published with"),
         ("a file too many", "rejects/copy.parquet is no part of the snapshot, and readers would take it for one"),
         ("a file too many that is no Parquet", "documents/notes.txt is no part of the snapshot"),
+        ("hidden Parquet", "documents/._copy.parquet is no part of the snapshot"),
         ("Parquet beside the data sets", "copy.parquet is no part of the snapshot"),
         ("an edited manifest", "is not the one that was published"),
-        ("no manifest", "it has no manifest.json"),
+        ("no manifest", "it has no manifest.json; `gc` removes it"),
         ("no checksum", "manifest.sha256"),
         ("an edited pointer", "latest.json leads to no snapshot"),
         ("no pointer", "latest.json is missing"),
@@ -203,6 +205,15 @@ def test_one_snapshot_is_verified_alone(out: Path, snapshot: Path, two_runs: tup
     next((out / "snapshots" / two_runs[1]).glob("rejects/*")).unlink()
     assert call("verify", "out", snapshot.name) == 0
     assert call("verify", "out", two_runs[1]) == 1
+
+
+@pytest.mark.parametrize("path", [".DS_Store", "documents/.DS_Store", "rejects/_SUCCESS", "rejects/.trash/notes.txt"])
+def test_hidden_files_are_in_nobodys_way(snapshot: Path, path: str) -> None:
+    (snapshot / path).parent.mkdir(exist_ok=True)
+    (snapshot / path).touch()
+    assert call("verify", "out") == 0
+    assert call("rollback", "out", snapshot.name) == 0
+    assert call("gc", "out", "--keep", "2") == 0
 
 
 def test_the_link_at_the_former_snapshot_is_noted_and_no_problem(
@@ -270,12 +281,16 @@ def test_a_doc_id_that_stands_twice(snapshot: Path) -> None:
     assert "stands in several rows" in found
 
 
-def test_a_ledger_that_does_not_balance(snapshot: Path) -> None:
+def test_a_ledger_that_does_not_balance(snapshot: Path, two_runs: tuple[Path, str, str]) -> None:
     rewrite(snapshot, "state/sources", lambda table: replace(table, "records", pc.add(table["records"], 1)))
-    found = problems()
-    assert "in.jsonl" not in found[0]
-    assert "text-00.txt" in " ".join(found) or "empty.txt" in found[0]
-    assert found[-1].endswith("... the same of 10 more")
+    names = ["empty.txt", "lines.jsonl.gz", "noise.bin", "text-00.txt", "text-01.txt"]
+    assert problems() == [
+        *(
+            f"{snapshot.name}: the rows of {two_runs[0].parent / 'in' / name} are not those in the ledger"
+            for name in names
+        ),
+        f"{snapshot.name}: ... the same of 10 more",
+    ]
 
 
 def test_a_ledger_that_does_not_name_a_file(snapshot: Path) -> None:
