@@ -94,6 +94,13 @@ def test_seed(name: str, titled: bool) -> None:
     assert sum(bool(line.strip()) for line in stripped.text.split("\n")) == expected["kept_lines"]
 
 
+def test_the_buttons_of_a_share_bar_go_with_it_wherever_it_stands() -> None:
+    bar = ["Share this:", "Facebook", "X", "WhatsApp", "Email"]
+    assert [cut.text for cut in strip_boilerplate("\n".join([PROSE, *bar, PROSE])).removed] == bar
+    networks = ["Facebook", "X", "WhatsApp"]
+    assert strip_boilerplate("\n".join([PROSE, "Most used in 2020:", *networks, PROSE])).removed == ()
+
+
 def test_title_at_the_end_is_cut_when_known_from_elsewhere() -> None:
     text = f"{PROSE}\n{PROSE}\nHarbour reopens after nine days"
     assert strip_boilerplate(text).removed == ()

@@ -54,7 +54,7 @@ def _admits(position: Position, at: int, first_prose: int, last_prose: int, last
             return at == last and at > last_prose
         case "edge":
             return not first_prose <= at <= last_prose
-        case "note":
+        case "note" | "bar":
             return False  # never by itself
 
 

@@ -15,7 +15,7 @@ import unicodedata
 from typing import Any, Literal
 
 Match = Literal["line", "start", "contains", "section"]
-Position = Literal["any", "edge", "head", "tail", "last", "note"]
+Position = Literal["any", "edge", "head", "tail", "last", "note", "bar"]
 
 MAX_CHARS: dict[Match, int] = {"line": 100, "section": 100, "start": 240, "contains": 600}
 """Longest line, in code points after folding, that a rule looks at unless it says otherwise."""
@@ -38,7 +38,8 @@ class Rule:
     keep_within: tuple[str, ...] = ()  # words that must stay between two lines of prose, and go at an edge
     match: Match = "line"  # the whole line, its start, anywhere in it, or a whole line that opens a section
     position: Position = "any"  # head and tail are before the first and after the last line of prose; edge is either;
-    # a note says who or when, and goes with another one beside it in the head: see `structure.notes`
+    # a note says who or when, and goes with another one beside it in the head: see `structure.notes`; a bar's button
+    # goes below a line about sharing: see `structure.share_bars`
     max_chars: int = 0
     needs: tuple[str, ...] = ()  # literals, one of which stands in every line that matches; they make `contains` cheap
 

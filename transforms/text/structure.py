@@ -130,6 +130,19 @@ def counters(lines: Sequence[Line], phrases: Mapping[int, Rule]) -> dict[int, st
     return cut if len(cut) <= MAX_NUMBERS else {}
 
 
+def share_bars(lines: Sequence[Line], phrases: Mapping[int, Rule]) -> dict[int, str]:
+    """The buttons, one a line, below a line about sharing or following, wherever it stands."""
+    cut = {}
+    for at, rule in phrases.items():
+        if rule.kind in ("share", "follow"):
+            for below in range(at + 1, len(lines)):
+                button = next((each for each in lines[below].rules if each.position in ("bar", "edge")), None)
+                if button is None or button.kind != "share":
+                    break
+                cut[below] = button.id
+    return cut
+
+
 _LABEL = re.compile(r"[^:]{2,30}: ")
 
 
@@ -332,6 +345,7 @@ EVIDENCE: tuple[Callable[[Sequence[Line], Mapping[int, Rule]], dict[int, str]], 
     captions,
     alternative_texts,
     counters,
+    share_bars,
     in_sections,
 )
 """In the order of precedence of their ids, weakest first; each needs the phrases found."""
