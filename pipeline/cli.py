@@ -105,6 +105,7 @@ def _run(inputs: tuple[str, ...], config: str | None, **given: Any) -> None:
     from pipeline import job, plan, report, snapshots
 
     try:
+        plan.require_extras([*options.inputs, options.output])
         plan.use_file_systems(options.beam)
         files = plan.match_inputs(options.inputs, apart_from=options.output)
         if options.dry_run:
@@ -173,6 +174,7 @@ def _explain(what: str, output: str | None, config: str | None) -> None:
     logs.configure("text")
     from pipeline import explain, plan
 
+    plan.require_extras([what, output or ""])
     plan.use_file_systems(click.get_current_context().obj)
     explain.explain(what, output, _config(config))
 

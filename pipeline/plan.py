@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import datetime as dt
 import glob
+import importlib.util
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -29,9 +30,30 @@ SNIFFED_BYTES = 4096
 _PLAN_SCHEMA = pa.schema([("uri", pa.string()), ("size", pa.int64()), ("modified_at", pa.timestamp("us", tz="UTC"))])
 
 
+_EXTRAS = {"s3": ("s3", "boto3"), "gs": ("gcs", "google.cloud.storage"), "hdfs": ("hdfs", "hdfs")}
+"""For a scheme, the extra that brings its file system, and a package that the extra installs."""
+
+
 def use_file_systems(beam_arguments: Sequence[str]) -> None:
     """Let Beam's file systems know their options, such as `--s3_endpoint_url`, before the first look at a bucket."""
     FileSystems.set_options(PipelineOptions(list(beam_arguments)))
+
+
+def require_extras(uris: Iterable[str]) -> None:
+    """Raise `UsageError` for a URI whose file system wants a package that is not installed, and name the extra."""
+    for uri in uris:
+        scheme, separator, _ = uri.partition("://")
+        if separator and scheme in _EXTRAS:
+            extra, package = _EXTRAS[scheme]
+            if not _is_installed(package):
+                raise UsageError(f"{uri!r} wants the extra `{extra}`, which is not installed: pip install '.[{extra}]'")
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # a package around it is missing
+        return False
 
 
 def match_inputs(inputs: Iterable[str], *, apart_from: str = "") -> list[InputFile]:

@@ -111,6 +111,7 @@ def _published(directory: str, *, may_be_empty: bool = False) -> Iterator[Output
         if not output.is_local:
             from pipeline import plan
 
+            plan.require_extras([directory])
             plan.use_file_systems(click.get_current_context().obj)
         if not may_be_empty and not snapshots.has_pointer(output) and not snapshots.snapshot_folders(output):
             raise UsageError(f"nothing was published to {directory!r} yet: name the --output of a run")

@@ -209,3 +209,21 @@ def test_help_lists_every_command_and_the_exit_codes(capsys: pytest.CaptureFixtu
     assert "run" in out
     assert "explain" in out
     assert "75 the output is in use" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "s3://bucket/pages/", "--output", "out"),
+        ("run", "in.txt", "--output", "s3://bucket/out"),
+        ("status", "s3://bucket/out"),
+        ("explain", "3f9a2c", "--output", "s3://bucket/out"),
+    ],
+)
+def test_a_bucket_without_its_extra_names_the_extra(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("in.txt").write_text(TEXT)
+    monkeypatch.setattr("pipeline.plan._is_installed", {"boto3": False}.__getitem__)
+    assert call(*arguments) == 2
+    assert "pip install '.[s3]'" in capsys.readouterr().err
