@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from transforms.deduplicate import ROW_BITS, ROW_MASK, ROW_VERDICT, SURVIVOR
-from transforms.key_files import KEYED_ROWS, Array, KeyRange, joined, read_ranges, write_key_file
+from transforms.key_files import KEYED_ROWS, Array, KeyRange, by_split, joined, read_ranges, write_key_file
 from transforms.stage_text import StagedShard
 from transforms.text.duplicates import KEYED_PARAGRAPH, shared_paragraphs
 from transforms.text.fingerprint import PARAGRAPH
@@ -78,9 +78,7 @@ def _paragraphs(shard: StagedShard, losers: Array) -> Iterator[Array]:
 def shared_of_partition(_: int, ranges: Iterable[KeyRange]) -> Iterator[tuple[int, bytes]]:
     """(split, array of `ROW_SHARED` as bytes) pairs for the paragraphs of one partition that are shared."""
     shared = shared_paragraphs(read_ranges(ranges, KEYED_PARAGRAPH))
-    splits = shared["document"] >> np.uint64(ROW_BITS)
-    for split in np.unique(splits):
-        of_split = shared[splits == split]
-        rows = np.empty(len(of_split), ROW_SHARED)
-        rows["row"], rows["chars"] = of_split["document"] & ROW_MASK, of_split["chars"]
-        yield int(split), rows.tobytes()
+    rows = np.empty(len(shared), ROW_SHARED)
+    rows["row"], rows["chars"] = shared["document"] & ROW_MASK, shared["chars"]
+    for split, of_split in by_split(shared["document"] >> np.uint64(ROW_BITS), rows):
+        yield split, of_split.tobytes()

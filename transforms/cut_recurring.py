@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from schemas.parquet import from_table, to_table
 from schemas.records import Cleaned, Document
-from transforms.key_files import KEYED_ROWS, Array, KeyRange, joined, read_ranges, write_key_file
+from transforms.key_files import KEYED_ROWS, Array, KeyRange, by_split, joined, read_ranges, write_key_file
 from transforms.stage_text import StagedFiles, StagedShard, fingerprint_table
 from transforms.text.clean import cut_recurring
 from transforms.text.recurring import MIN_DOCUMENTS
@@ -88,8 +88,8 @@ def counts_of_partition(_: int, ranges: Iterable[KeyRange]) -> Iterator[tuple[in
     recurs = documents >= MIN_DOCUMENTS
     splits, counted = lines["split"][recurs], np.empty(recurs.sum(), COUNT)
     counted["key"], counted["documents"] = lines["key"][recurs], documents[recurs]
-    for split in np.unique(splits):
-        yield int(split), np.unique(counted[splits == split]).tobytes()
+    for split, of_split in by_split(splits, counted):
+        yield split, np.unique(of_split).tobytes()
 
 
 def _distinct(lines: Array, field: str) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms.key_files import KEYED_ROWS, Array, KeyRange, joined, read_ranges, write_key_file
+from transforms.key_files import KEYED_ROWS, Array, KeyRange, by_split, joined, read_ranges, write_key_file
 from transforms.stage_text import StagedShard
 from transforms.text.duplicates import KEYED, PAIR, Fingerprints, candidate_pairs, ranks, resolve
 from transforms.text.fingerprint import SIGNATURE_BYTES, candidate_keys, require_hash_spec
@@ -95,10 +95,10 @@ def verdicts_of_candidates(
     gathered: tuple[None, Iterable[bytes]], shards: Sequence[StagedShard], keep: str
 ) -> Iterator[tuple[int, bytes]]:
     """(split, array of `ROW_VERDICT` as bytes) pairs for the verdicts on all candidates."""
-    by_split = {shard.split: shard for shard in shards}
-    verdicts = resolve(joined(gathered[1], PAIR), functools.partial(_fingerprints, by_split, keep))
+    shard_of = {shard.split: shard for shard in shards}
+    verdicts = resolve(joined(gathered[1], PAIR), functools.partial(_fingerprints, shard_of, keep))
     survivors, duplicates = np.unique(verdicts["survivor"], return_counts=True)
-    looked_up = [table["doc_id"].to_pylist() for table in _look_up(by_split, survivors, ["doc_id"])]
+    looked_up = [table["doc_id"].to_pylist() for table in _look_up(shard_of, survivors, ["doc_id"])]
     survivor_ids = np.array([*itertools.chain(*looked_up)], "S64")
     rows = np.zeros(len(verdicts) + len(survivors), ROW_VERDICT)
     losers, kept = rows[: len(verdicts)], rows[len(verdicts) :]
@@ -108,9 +108,8 @@ def verdicts_of_candidates(
     kept["kind"], kept["survivor"], kept["duplicates"] = SURVIVOR, survivor_ids, duplicates
     documents = np.concatenate([verdicts["document"], survivors])
     rows["row"] = documents & ROW_MASK
-    splits = documents >> np.uint64(ROW_BITS)
-    for split in np.unique(splits):
-        yield int(split), np.sort(rows[splits == split], order="row").tobytes()
+    for split, of_split in by_split(documents >> np.uint64(ROW_BITS), rows):
+        yield split, np.sort(of_split, order="row").tobytes()
 
 
 def _fingerprints(shards: dict[int, StagedShard], keep: str, documents: Array) -> Fingerprints:
@@ -144,10 +143,9 @@ def _ranks(fingerprints: pa.Table, keep: str) -> Array:
 
 def _look_up(shards: dict[int, StagedShard], documents: Array, columns: list[str]) -> Iterator[pa.Table]:
     """The fingerprint columns of the documents, in their order, which is ascending; one table a shard."""
-    splits = documents >> np.uint64(ROW_BITS)
-    for split in np.unique(splits):
-        with shards[int(split)].open("fingerprints") as stream:
-            yield pq.read_table(stream, columns=columns).take(documents[splits == split] & ROW_MASK)
+    for split, of_split in by_split(documents >> np.uint64(ROW_BITS), documents):
+        with shards[split].open("fingerprints") as stream:
+            yield pq.read_table(stream, columns=columns).take(of_split & ROW_MASK)
 
 
 def _fixed_bytes(column: pa.ChunkedArray) -> Array:

@@ -61,6 +61,19 @@ def joined(arrays: Iterable[bytes], dtype: np.dtype[Any]) -> Array:
     return np.frombuffer(b"".join(arrays), dtype)
 
 
+def by_split(splits: Array, entries: Array) -> Iterator[tuple[int, Array]]:
+    """(split, its entries, in their order) pairs, ascending; `splits` has the split of each entry.
+
+    >>> [(split, part.tolist()) for split, part in by_split(np.array([7, 2, 7]), np.array([10, 20, 30]))]
+    [(2, [20]), (7, [10, 30])]
+    >>> list(by_split(np.array([]), np.array([])))
+    []
+    """
+    numbers, first = np.unique(np.sort(splits), return_index=True)
+    parts = np.split(entries[np.argsort(splits, kind="stable")], first[1:])
+    yield from zip(numbers.tolist(), parts, strict=False)  # of nothing there is one part, and no number
+
+
 def _read(ranges: list[KeyRange]) -> Iterator[bytes]:
     for path, of_file in itertools.groupby(ranges, key=operator.attrgetter("path")):
         with open_file(path) as stream:

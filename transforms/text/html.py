@@ -2,9 +2,9 @@
 
 A page is parsed once. What trafilatura took is evidence to the trees, which also see what it missed: posts, cards,
 tables, sections of services and manuals. On a page that says it is an article its text stands, unless the trees promise
-more; everywhere else the blocks that the trees chose are the text. On sites that the trees had not seen, with the rest
-of boilerplate stripped: word F1 over seven kinds of page .881, trafilatura's full cascade .836; shingle F1 on news .970
-and .960; F1 of snippets .943 and .933.
+more; everywhere else the blocks that the trees chose are the text. On sites that the trees had not seen, extraction
+alone: word F1 over seven kinds of page .877, of trafilatura's full cascade .835; shingle F1 on news .967 and .954; F1
+of snippets .930 and .919 (`benchmarks/quality.py`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _PROLOGUE = re.compile(r"\A\s*(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE[^>\[]*\[[^\]]*\]\
 # References to control characters come out of the parser as such, and trafilatura gives up a page (1 of 1,050 had one).
 _CONTROL_REFERENCE = re.compile(r"&#(?:x0*(?:[0-8bcef]|1[\da-f])|0*(?:[0-8]|1[124-9]|2\d|3[01]));", re.IGNORECASE)
 
-for _library in ("trafilatura", "htmldate", "courlan"):
+for _library in ("trafilatura", "courlan"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)  # a line for every odd page, which the rows say already
 
 

@@ -81,9 +81,8 @@ def recurring_lines(document: Document, documents_with: Mapping[int, int]) -> di
         at_edge = not own[0] <= line.number <= own[-1]
         if count and count >= _documents_needed(line, at_edge=at_edge, of_host=bool(document.host)):
             cut[line.number] = "recurring.edge" if at_edge else "recurring.within"
-    return (
-        cut if sum(len(line.text) for line in lines if line.number in cut) <= MAX_SHARE_CUT * len(document.text) else {}
-    )
+    lost = sum(len(line.text) for line in lines if line.number in cut)
+    return cut if lost <= MAX_SHARE_CUT * len(document.text) else {}
 
 
 def _count(line: Line, group: str, title: str | None, documents_with: Mapping[int, int]) -> int:
