@@ -31,7 +31,8 @@ def decide_lines(record: RawRecord, extraction: Extraction) -> tuple[LineDecisio
     keys = [_squeezed(line) for line in shown]
     extracted = [(_squeezed(line.text), line.rule) for line in lines if line.text.strip()]
     pairs = _pairs(keys, [key for key, _ in extracted])
-    unpaired = [line for at, line in enumerate(extracted) if at not in pairs.values()]
+    paired = set(pairs.values())
+    unpaired = [line for at, line in enumerate(extracted) if at not in paired]
     decisions = []
     for at, (key, text) in enumerate(zip(keys, shown, strict=True)):
         holding = [extracted[pairs[at]]] if at in pairs else _sharing(key, unpaired)
