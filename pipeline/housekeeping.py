@@ -5,27 +5,50 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import posixpath
-import shutil
 import time
 from typing import Any
 
 from pipeline import snapshots
-from transforms.files import delete_files, last_written, list_files
+from transforms.files import (
+    delete_below,
+    last_written,
+    last_written_at,
+    list_files,
+    read_file,
+    replace_file,
+)
 
 DEAD_AFTER_SECONDS = 7 * 86400
 """A run that wrote no file for this long is dead. Object stores have no lock to tell, and a step may take days."""
 
 
+def confirm(output: snapshots.Output, base: snapshots.Base) -> None:
+    """Note that a run found nothing to publish: `latest.json` stays as it is, byte for byte, and is as of now.
+
+    Raises `BusyError` when another run has published meanwhile, and `OSError`.
+    """
+    pointer = output.path(snapshots.LATEST)
+    if output.is_local:
+        os.utime(pointer)
+    elif not replace_file(pointer, read_file(pointer), base.version):
+        raise snapshots.BusyError(f"another run has published to {output.root!r} meanwhile")
+
+
+def confirmed_at(output: snapshots.Output) -> float:
+    """When a run last published the latest snapshot, or found nothing to publish: seconds since 1970."""
+    return last_written_at(output.path(snapshots.LATEST))
+
+
 def roll_back(output: snapshots.Output, run_id: str) -> None:
     """Make another snapshot the latest, in one step, if all its files are there with their sizes.
 
-    Raises `OSError` when they are not, and `BusyError`; then the latest is what it was.
+    Raises `OSError` when they are not, and `BusyError`, also when a run has published meanwhile; then nothing changed.
     """
     with snapshots.exclusive(output):
+        version = snapshots.read_pointer(output)[1]
         data = snapshots.manifest_data(output, run_id)
         _require_whole(output, run_id, json.loads(data))
-        snapshots.point_to(output, run_id, hashlib.sha256(data).hexdigest())
+        snapshots.point_to(output, run_id, hashlib.sha256(data).hexdigest(), version)
 
 
 def collect_garbage(output: snapshots.Output, keep: int) -> list[str]:
@@ -47,7 +70,7 @@ def collect_garbage(output: snapshots.Output, keep: int) -> list[str]:
             # Asked anew each time: on an object store a run or a rollback may have moved it meanwhile.
             pointer = snapshots.pointed_to(output)
             if pointer and pointer[0] != run_id:
-                _remove(output, run_id)
+                snapshots.remove_snapshot(output, run_id)
                 removed.append(run_id)
     return removed
 
@@ -57,29 +80,18 @@ def _require_whole(output: snapshots.Output, run_id: str, manifest: dict[str, An
         raise OSError(f"the snapshot {run_id} is not whole, nothing was changed: {problem}")
 
 
-def _remove(output: snapshots.Output, run_id: str) -> None:
-    """Remove a snapshot so that no part of one ever shows: it stops being one in the first step."""
-    if output.is_local:
-        os.rename(output.snapshot(run_id), output.staging(run_id))
-        snapshots.flush_entry(output.path(snapshots.SNAPSHOTS))
-        shutil.rmtree(output.staging(run_id))
-    else:
-        delete_files([posixpath.join(output.snapshot(run_id), snapshots.MANIFEST)])
-        snapshots.delete_below(output.snapshot(run_id))
-
-
 def _sweep(output: snapshots.Output) -> list[str]:
     """Remove what dead runs left, and return the run ids whose folder among the snapshots it was."""
     unfinished = [run_id for run_id, has_manifest in snapshots.snapshot_folders(output).items() if not has_manifest]
     if output.is_local:  # where a snapshot appears whole and no run is at work while the lock is held: it was damaged
         for run_id in unfinished:
-            _remove(output, run_id)
+            snapshots.remove_snapshot(output, run_id)
         return unfinished
     dead = _dead_runs(output)  # after the look at manifests: a run that finished in between has written just now
     for run_id in dead:
-        snapshots.delete_below(output.staging(run_id))
+        delete_below(output.staging(run_id))
         if run_id in unfinished:
-            snapshots.delete_below(output.snapshot(run_id))
+            delete_below(output.snapshot(run_id))
     return [run_id for run_id in unfinished if run_id in dead]
 
 

@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-import logging
+import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import IncompleteReadError
+from botocore.httpsession import URLLib3Session
+from botocore.response import StreamingBody
 
 from pipeline import housekeeping, job, plan, report, snapshots
 from pipeline.cli import main
 from pipeline.options import RunOptions, UsageError
 from schemas.parquet import DATASETS
 from tests.pipeline.running import call, run
+from transforms import files, s3
 from transforms.parquet_sink import digest_of
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[Any]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for every request
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        mill = boto3.resource("s3").Bucket("mill")
-        mill.create()
-        for path in (ROOT / "seeds").glob("*.txt"):
-            mill.upload_file(str(path), f"raw/{path.name}")
-        plan.use_file_systems(())
-        yield mill
-    server.stop()
+@pytest.fixture(autouse=True, scope="module")
+def raw(bucket: Any) -> None:
+    for path in (ROOT / "seeds").glob("*.txt"):
+        bucket.upload_file(str(path), f"raw/{path.name}")
 
 
 def keys(bucket: Any, prefix: str) -> set[str]:
@@ -55,7 +44,7 @@ def test_a_bucket_is_matched_as_a_folder_and_as_a_glob(bucket: Any, source: str)
 
 def test_from_bucket_to_bucket(bucket: Any, capsys: pytest.CaptureFixture[str]) -> None:
     options = RunOptions(inputs=("s3://mill/raw/",), output="s3://mill/out", workers=2)
-    result = job.run(options, plan.match_inputs(options.inputs))
+    result = job.run(options)
     assert result.manifest["counts"]["documents"] == {"en": 5}
     snapshot = f"out/snapshots/{result.run_id}/"
     files = {snapshot + file["path"] for file in result.manifest["files"]}
@@ -84,6 +73,88 @@ def test_a_bucket_that_is_not_there_is_said_in_one_sentence(bucket: Any) -> None
         plan.match_inputs(["s3://nowhere/raw/"])
 
 
+# --- streams
+
+
+def test_a_large_object_is_written_in_parts_and_read_in_any_order(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "PART_BYTES", 5 << 20)  # the least that S3 takes
+    data = random.Random(1).randbytes(12 << 20)
+    with files.create_file("s3://mill/streams/large") as stream:
+        for start in range(0, len(data), 1 << 20):
+            stream.write(data[start : start + (1 << 20)])
+    assert bucket.Object("streams/large").get()["ETag"].endswith('-3"')
+    with files.open_file("s3://mill/streams/large") as stream:
+        assert stream.read(10) == data[:10]
+        assert stream.seek(-10, 2) == len(data) - 10
+        assert stream.read() == data[-10:]
+        stream.seek(0)
+        assert stream.read() == data
+
+
+@pytest.mark.parametrize("size", [10, 6 << 20])
+@pytest.mark.usefixtures("bucket")
+def test_an_object_whose_writer_fails_does_not_appear(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(s3, "PART_BYTES", 5 << 20)
+
+    def fail() -> None:
+        with files.create_file("s3://mill/streams/failed") as stream:
+            stream.write(bytes(size))
+            raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        fail()
+    left = files.create_file("s3://mill/streams/failed")
+    left.write(bytes(10))
+    del left
+    assert not files.exists("s3://mill/streams/failed")
+    assert s3.client().list_multipart_uploads(Bucket="mill").get("Uploads", []) == []
+
+
+def test_an_upload_that_was_completed_unheard_is_complete(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "PART_BYTES", 5 << 20)
+    events = s3.client().meta.events
+    sent: list[Any] = []
+
+    def send_twice(request: AWSPreparedRequest, **_: Any) -> None:
+        if not sent:
+            sent.append(URLLib3Session().send(request))
+
+    events.register("before-send.s3.CompleteMultipartUpload", send_twice)
+    try:
+        with files.create_file("s3://mill/streams/unheard") as stream:
+            stream.write(bytes(6 << 20))
+    finally:
+        events.unregister("before-send.s3.CompleteMultipartUpload", send_twice)
+    assert sent[0].status_code == 200
+    assert bucket.Object("streams/unheard").content_length == 6 << 20
+
+
+def test_an_object_that_is_replaced_while_it_is_read_is_an_error(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "READ_BYTES", 10)
+    bucket.put_object(Key="streams/replaced", Body=b"one" * 10)
+    with files.open_file("s3://mill/streams/replaced") as stream:
+        assert stream.read(3) == b"one"
+        bucket.put_object(Key="streams/replaced", Body=b"two" * 10)
+        with pytest.raises(OSError, match="streams/replaced"):
+            stream.read(12)
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket.put_object(Key="streams/broken", Body=b"whole")
+    breaks = iter([True, True, False, True, True, True])
+    read = StreamingBody.read
+
+    def read_or_break(body: StreamingBody, amt: int | None = None) -> bytes:
+        if next(breaks):
+            raise IncompleteReadError(actual_bytes=1, expected_bytes=5)
+        return bytes(read(body, amt))
+
+    monkeypatch.setattr(StreamingBody, "read", read_or_break)
+    assert files.read_file("s3://mill/streams/broken") == b"whole"
+    with pytest.raises(OSError, match="1 read, but total bytes expected is 5"):
+        files.read_file("s3://mill/streams/broken")
+
+
 # --- the commands over snapshots
 
 
@@ -92,7 +163,7 @@ def two_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]
     """An output on this machine, and the run ids of its two snapshots: of all texts, and of all but one."""
     output = tmp_path_factory.mktemp("two") / "out"
     texts = sorted((ROOT / "seeds").glob("*.txt"))
-    return output, [run(*inputs, output=output).run_id for inputs in (texts, texts[1:])]
+    return output, [run(*inputs, output=output, on_delete="drop").run_id for inputs in (texts, texts[1:])]
 
 
 @pytest.fixture
@@ -227,17 +298,18 @@ SLOW = "20200101T000000Z-000000"
 @pytest.fixture
 def publish_slowly(kept: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
     """Publishes a run without rows; `gc` runs while its files are in place and its manifest is not."""
-    output, write = snapshots.Output(f"s3://mill/{kept}"), snapshots._write
+    output = snapshots.Output(f"s3://mill/{kept}")
+    base = snapshots.read_base(output)
     counts: dict[str, dict[str, int]] = {dataset: {} for dataset in DATASETS}
-    manifest = {"run_id": SLOW, "counts": counts, "records": 0, "files_read": 0}
+    manifest = {"run_id": SLOW, "counts": counts, "records": 0, "sources": 0}
 
     def write_after_gc(path: str, data: bytes) -> None:
         if path.endswith(snapshots.MANIFEST_SHA256):
             assert call("gc", output.root, "--keep", "2") == 0
-        write(path, data)
+        files.write_file(path, data)
 
-    monkeypatch.setattr(snapshots, "_write", write_after_gc)
-    return lambda: snapshots.commit(output, SLOW, [], manifest | {"digest": digest_of([], SLOW)})
+    monkeypatch.setattr(snapshots, "write_file", write_after_gc)
+    return lambda: snapshots.commit(output, SLOW, [], manifest | {"digest": digest_of([])}, base)
 
 
 def test_gc_leaves_a_run_alone_that_began_before_the_latest(
