@@ -16,6 +16,7 @@ import click
 
 from pipeline.options import CONFIG_FILE, RunOptions, UsageError, parse, read_config
 from pipeline.snapshot_commands import SNAPSHOT_COMMANDS
+from pipeline.schedule_command import schedule_command
 from pipeline.terminal import EXIT_BUSY, EXIT_FAILED, EXIT_QUARANTINE, EXIT_USAGE, fail
 
 CONFIG_HELP = "File with options in TOML; read by default where there is one."
