@@ -50,7 +50,7 @@ clean: ## remove the environment, the output and all caches
 # One lock for all supported Pythons: the same versions on each of them, so the same rows.
 compile = $(BIN)/uv pip compile --quiet $(UPGRADE) --python $(BIN)/python --universal --python-version 3.11 \
 	--fork-strategy fewest --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' \
-	$(2) --output-file $(1) $(or $(3),--extra office pyproject.toml)
+	$(2) --output-file $(1) $(or $(3),--extra analyst --extra office --extra s3 pyproject.toml)
 
 $(BIN)/python:
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

