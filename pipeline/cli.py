@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from pipeline.analyst_commands import ANALYST_COMMANDS
 from pipeline.options import CONFIG_FILE, RunOptions, UsageError, parse, read_config
 from pipeline.snapshot_commands import SNAPSHOT_COMMANDS
 from pipeline.schedule_command import schedule_command
@@ -193,5 +194,7 @@ commands.add_command(
     )
 )
 
-for command in SNAPSHOT_COMMANDS:
+commands.add_command(schedule_command(_run_options))
+
+for command in (*SNAPSHOT_COMMANDS, *ANALYST_COMMANDS):
     commands.add_command(command)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.options import UsageError
+from pipeline.options import UsageError, parse_duration
 from pipeline.terminal import EXIT_BUSY, EXIT_FAILED, fail, printable
 
 if TYPE_CHECKING:
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 def _status(directory: str, max_age: str | None, output_format: str) -> None:
     """Show the latest snapshot of DIR: when it was published, what is in it, how large it is.
 
-    With --max-age, a health check: exits with 1 and a sentence when it is older, or nothing was published yet.
+    With --max-age, a health check: exits with 1 and a sentence when no run ended well for so long. One that found
+    nothing new, and so published nothing, did.
     """
     from pipeline import history
 
-    limit = history.seconds(max_age) if max_age else None
-    with _published(directory, may_be_empty=limit is not None) as output:
+    limit = parse_duration("max-age", max_age) if max_age else None
+    with published_output(directory, may_be_empty=limit is not None) as output:
         latest = history.status(output)
         if latest is None:
             fail(f"{directory!r} has no latest snapshot: nothing was published, or the pointer is gone", EXIT_FAILED)
@@ -35,16 +36,16 @@ def _status(directory: str, max_age: str | None, output_format: str) -> None:
             click.echo(json.dumps(dataclasses.asdict(latest), indent=2))
         else:
             click.echo("\n".join(history.status_lines(latest)))
-        if limit is not None and latest.age_seconds > limit:
-            age = history.in_words(latest.age_seconds)
-            fail(f"the latest snapshot of {directory!r} is {age} old, more than --max-age {max_age}", EXIT_FAILED)
+        if limit is not None and latest.confirmed_seconds > limit:
+            age = history.in_words(latest.confirmed_seconds)
+            fail(f"the last run to {directory!r} ended well {age} ago, more than --max-age {max_age}", EXIT_FAILED)
 
 
 def _history(directory: str) -> None:
     """List the snapshots of DIR, oldest first; a star marks the latest."""
     from pipeline import history
 
-    with _published(directory) as output:
+    with published_output(directory) as output:
         for line in history.history_lines(output):
             click.echo(line)
 
@@ -53,8 +54,8 @@ def _diff(directory: str, before: str, after: str) -> None:
     """Show what changed in DIR from one run to another: counts, and documents added, removed and changed."""
     from pipeline import diff
 
-    with _published(directory) as output:
-        for line in diff.diff_lines(output, _run_id(output, before), _run_id(output, after)):
+    with published_output(directory) as output:
+        for line in diff.diff_lines(output, run_id_of(output, before), run_id_of(output, after)):
             click.echo(line)
 
 
@@ -65,8 +66,8 @@ def _verify(directory: str, run: str | None) -> None:
     """
     from pipeline import snapshots, verify
 
-    with _published(directory) as output:
-        run_ids = [_run_id(output, run)] if run else list(snapshots.snapshot_folders(output))
+    with published_output(directory) as output:
+        run_ids = [run_id_of(output, run)] if run else list(snapshots.snapshot_folders(output))
         problems = _tell(verify.verify_pointer(output))
         for run_id in run_ids:
             problems += _tell(verify.verify_snapshot(output, run_id), otherwise=f"{run_id}: as it was published")
@@ -78,8 +79,8 @@ def _rollback(directory: str, run: str) -> None:
     """Make the snapshot of RUN the latest of DIR again, in one step. No file of a snapshot is touched."""
     from pipeline import housekeeping
 
-    with _published(directory) as output:
-        run_id = _run_id(output, run)
+    with published_output(directory) as output:
+        run_id = run_id_of(output, run)
         housekeeping.roll_back(output, run_id)
         click.echo(f"the latest snapshot of {directory!r} is that of {run_id}")
 
@@ -88,7 +89,7 @@ def _gc(directory: str, keep: int) -> None:
     """Remove the oldest snapshots of DIR for good; never the latest, nor the newest that --keep says."""
     from pipeline import housekeeping
 
-    with _published(directory) as output:
+    with published_output(directory) as output:
         removed = 0
         for removed, run_id in enumerate(housekeeping.collect_garbage(output, keep), start=1):  # noqa: B007
             click.echo(f"removed {run_id}")
@@ -97,7 +98,7 @@ def _gc(directory: str, keep: int) -> None:
 
 
 @contextlib.contextmanager
-def _published(directory: str, *, may_be_empty: bool = False) -> Iterator[Output]:
+def published_output(directory: str, *, may_be_empty: bool = False) -> Iterator[Output]:
     """The output at DIR, which holds snapshots; what goes wrong with it ends the command."""
     from pipeline import logs
 
@@ -122,7 +123,8 @@ def _published(directory: str, *, may_be_empty: bool = False) -> Iterator[Output
         fail(str(error), EXIT_FAILED)
 
 
-def _run_id(output: Output, prefix: str) -> str:
+def run_id_of(output: Output, prefix: str) -> str:
+    """The one run id that begins so; raises `UsageError`."""
     from pipeline import snapshots
 
     found = [run_id for run_id in snapshots.snapshot_folders(output) if run_id.startswith(prefix)]
@@ -143,28 +145,30 @@ def _tell(findings: Iterable[Finding], *, otherwise: str | None = None) -> int:
     return sum(not finding.harmless for finding in found)
 
 
-def _command(name: str, callback: Callable[..., None], *parameters: click.Parameter) -> click.Command:
+def command(name: str, callback: Callable[..., None], *parameters: click.Parameter) -> click.Command:
+    """A command that is helped by the docstring of its callback."""
     return click.Command(name, callback=callback, params=list(parameters), help=callback.__doc__)
 
 
-def _argument(name: str, metavar: str, *, required: bool = True) -> click.Argument:
+def argument(name: str, metavar: str, *, required: bool = True) -> click.Argument:
+    """An argument, and what it is called in the help."""
     return click.Argument([name], metavar=metavar, required=required)
 
 
-MAX_AGE = click.Option(["--max-age"], help="Exit with 1 when it is older than this: 90s, 30m, 26h, 2d.")
+MAX_AGE = click.Option(["--max-age"], help="Exit with 1 when no run ended well for so long: 90s, 30m, 26h, 2d.")
 FORMAT = click.Option(
     ["--format", "output_format"], type=click.Choice(["text", "json"]), default="text", show_default=True,
     help="For people or for programs.",
 )  # fmt: skip
 KEEP = click.Option(["--keep"], type=click.IntRange(min=1), required=True, help="How many of the newest stay.")
-DIR = _argument("directory", "DIR")
+DIR = argument("directory", "DIR")
 
 SNAPSHOT_COMMANDS = (
-    _command("status", _status, DIR, MAX_AGE, FORMAT),
-    _command("history", _history, DIR),
-    _command("diff", _diff, DIR, _argument("before", "RUN"), _argument("after", "RUN")),
-    _command("verify", _verify, DIR, _argument("run", "[RUN]", required=False)),
-    _command("rollback", _rollback, DIR, _argument("run", "RUN")),
-    _command("gc", _gc, DIR, KEEP),
+    command("status", _status, DIR, MAX_AGE, FORMAT),
+    command("history", _history, DIR),
+    command("diff", _diff, DIR, argument("before", "RUN"), argument("after", "RUN")),
+    command("verify", _verify, DIR, argument("run", "[RUN]", required=False)),
+    command("rollback", _rollback, DIR, argument("run", "RUN")),
+    command("gc", _gc, DIR, KEEP),
 )
 """What follows -- goes to Beam, whose file systems read what is not local."""
