@@ -67,7 +67,8 @@ def clean_file(path: str) -> object:
     """What becomes of one file; None when it fails."""
     from schemas.records import InputError, RawRecord
     from transforms.formats.read import Columns, InputFile, ReadLimits, read_records
-    from transforms.text.clean import CleaningOptions, clean
+    from transforms.text.clean import clean
+    from transforms.text.cleaning_options import CleaningOptions
 
     try:
         with open(path, "rb") as stream:

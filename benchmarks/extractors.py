@@ -27,7 +27,8 @@ from trafilatura.utils import line_processing, return_printables_and_spaces, tri
 from benchmarks.page_scores import NOTHING, Page
 from schemas.records import Cleaned, RawRecord
 from transforms.text import extract as extraction
-from transforms.text.clean import CleaningOptions, clean
+from transforms.text.clean import clean
+from transforms.text.cleaning_options import CleaningOptions
 from transforms.text.decode import decode
 
 Extractor = Callable[[bytes, str], Page]

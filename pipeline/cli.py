@@ -10,15 +10,18 @@ import sys
 import typing
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.analyst_commands import ANALYST_COMMANDS
 from pipeline.options import CONFIG_FILE, RunOptions, UsageError, parse, read_config
-from pipeline.snapshot_commands import SNAPSHOT_COMMANDS
 from pipeline.schedule_command import schedule_command
+from pipeline.snapshot_commands import SNAPSHOT_COMMANDS
 from pipeline.terminal import EXIT_BUSY, EXIT_FAILED, EXIT_QUARANTINE, EXIT_USAGE, fail
+
+if TYPE_CHECKING:
+    from pipeline.job import Result
 
 CONFIG_HELP = "File with options in TOML; read by default where there is one."
 
@@ -99,26 +102,71 @@ def _config_option() -> click.Option:
 
 
 def _run(inputs: tuple[str, ...], config: str | None, **given: Any) -> None:
-    """Read INPUT..., clean it, and publish a snapshot below --output. What follows -- goes to Beam."""
+    """Read what is new or changed in INPUT..., clean it, and publish a snapshot below --output with it.
+
+    What follows -- goes to Beam.
+    """
     options = _run_options(inputs, config, given)
     from pipeline import logs
 
     logs.configure(options.log_format)
-    from pipeline import job, plan, report, snapshots
+    if not options.dry_run:
+        from transforms import worker_pool
 
-    try:
+        worker_pool.start_server()  # it loads its models while this process imports Beam
+    from pipeline import job, plan, report
+
+    with _failures():
         plan.require_extras([*options.inputs, options.output])
         plan.use_file_systems(options.beam)
-        files = plan.match_inputs(options.inputs, apart_from=options.output)
         if options.dry_run:
-            report.print_formats(plan.formats_of(files))
+            report.print_formats(plan.formats_of(plan.match_inputs(options.inputs, apart_from=options.output)))
             return
-        with _stopped_by_signals(), report.progress(len(files), options.log_format):
+        with _stopped_by_signals(), report.progress(options.log_format):
+            result = job.run(options)
+    _tell(result, options)
+
+
+def _retry(directory: str, **given: Any) -> None:
+    """Read the files in quarantine again for which that may help, as the latest run to DIR did.
+
+    What follows -- goes to Beam.
+    """
+    from pipeline import logs
+
+    logs.configure(given["log_format"] or "text")
+    from pipeline import job, plan, report, retry, snapshots
+
+    with _failures():
+        plan.require_extras([directory])
+        beam = click.get_current_context().obj or ()
+        plan.use_file_systems(beam)
+        options = retry.options_of(directory, beam=beam, **{name: value for name, value in given.items() if value})
+        files = retry.files_to_retry(snapshots.Output(directory))
+        if not files:
+            click.echo("no file is worth another try")
+            return
+        with _stopped_by_signals(), report.progress(options.log_format):
             result = job.run(options, files)
+    _tell(result, options)
+
+
+@contextlib.contextmanager
+def _failures() -> Iterator[None]:
+    """What goes wrong with a run ends the command."""
+    from pipeline import job, snapshots
+
+    try:
+        yield
     except (job.JobError, OSError) as error:
         fail(str(error), EXIT_FAILED)
     except snapshots.BusyError as error:
         fail(str(error), EXIT_BUSY)
+
+
+def _tell(result: Result, options: RunOptions) -> None:
+    from pipeline import report
+
     report.print_result(result)
     if result.quarantined_share > options.max_quarantine:
         share, limit = f"{result.quarantined_share:.1%}", f"{options.max_quarantine:.1%}"
@@ -135,8 +183,6 @@ def _stopped_by_signals() -> Iterator[None]:
         os.write(2, f"{show_cursor}\n{sentence}\n".encode())
         os._exit(128 + number)  # Beam would go on with the bundle, and wrap the interrupt in an error of its own
 
-    # The workers' locks are still registered then: multiprocessing removes them, and need not say so.
-    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -163,7 +209,14 @@ def _config(config: str | None) -> dict[str, Any]:
     return read_config(path) if config or path.exists() else {}
 
 
+def retry_parameters() -> list[click.Parameter]:
+    """The parameters of `retry`: those of `run` that decide no row."""
+    names = ("workers", "max_memory_bytes", "timeout_seconds", "max_quarantine", "log_format")
+    return [click.Argument(["directory"], metavar="DIR"), *(each for each in run_parameters() if each.name in names)]
+
+
 commands.add_command(click.Command("run", callback=_run, params=run_parameters(), help=_run.__doc__))
+commands.add_command(click.Command("retry", callback=_retry, params=retry_parameters(), help=_retry.__doc__))
 
 
 def _explain(what: str, output: str | None, config: str | None) -> None:

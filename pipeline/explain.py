@@ -23,7 +23,8 @@ from schemas.records import Cleaned, Document, InputError, MetadataSources, Quar
 from transforms.formats.read import ReadLimits
 from transforms.read_files import read_file
 from transforms.text.addresses import canonical_address
-from transforms.text.clean import CleaningOptions, clean
+from transforms.text.clean import clean
+from transforms.text.cleaning_options import CleaningOptions
 from transforms.text.decisions import decide_lines
 from transforms.text.extract import extract
 from transforms.text.fingerprint import HASH_SPEC

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 
 import apache_beam as beam
 
@@ -13,8 +14,9 @@ from transforms.deduplicate import Deduplicate
 from transforms.formats.read import Columns, ReadLimits
 from transforms.publish import Publish
 from transforms.read_files import ReadFiles
+from transforms.shards import Shard
 from transforms.stage_text import Provenance, StageText
-from transforms.text.clean import CleaningOptions
+from transforms.text.cleaning_options import CleaningOptions
 from transforms.worker_pool import WorkerLimits
 
 
@@ -24,6 +26,9 @@ class Job:
 
     staging: str  # a folder or URI of this run's own
     splits: int  # in the plan that stands in the staging folder
+    published: tuple[Shard, ...]  # groups of the latest snapshot, whose rows are judged with the new ones
+    partitions: int  # that keys are divided into
+    settled: dt.datetime  # a file that was modified before would look modified if that happened again
     provenance: Provenance
     read_limits: ReadLimits
     columns: Columns
@@ -47,18 +52,22 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Add the graph of a batch run to a pipeline; when it is done, `job.summary` lists all that it wrote."""
     splits = pipeline | "Plan" >> beam.Create(range(job.splits)) | "Spread splits" >> beam.Reshuffle()
     read = splits | "Read files" >> ReadFiles(job.plan, job.read_limits, job.columns)
-    partitions = max(8, min(job.splits, 1024))
-    shards = (
+    staged = (
         read.records
         | "Clean documents" >> CleanDocuments(job.cleaning, job.worker_limits)
         | "Stage text" >> StageText(f"{job.staging}/shards", job.provenance)
-        | "Cut recurring lines" >> CutRecurringLines(partitions, job.cleaning.min_letters)
+    )
+    published = pipeline | "Published groups" >> beam.Create(job.published) | "Spread groups" >> beam.Reshuffle()
+    cut = (
+        (staged, published)
+        | "Old and new" >> beam.Flatten()
+        | "Cut recurring lines" >> CutRecurringLines(job.partitions, job.cleaning.min_letters)
     )
     if job.dedup:
-        verdicts = shards | "Deduplicate" >> Deduplicate(partitions, job.keep)
+        verdicts = cut["shards"] | "Deduplicate" >> Deduplicate(job.partitions, job.keep)
     else:
         verdicts = pipeline | "No verdicts" >> beam.Create([])
-    judged = {"shards": shards, "verdicts": verdicts}
-    shared = judged | "Count shared paragraphs" >> CountSharedParagraphs(partitions)
-    rows = judged | {"shared": shared, "tallies": read.tallies}
-    rows | "Publish" >> Publish(f"{job.staging}/files", job.provenance.run_id, job.summary)
+    judged = {"shards": cut["shards"], "verdicts": verdicts}
+    shared = judged | "Count shared paragraphs" >> CountSharedParagraphs(job.partitions)
+    rows = judged | {"counts": cut["counts"], "shared": shared, "tallies": read.tallies}
+    rows | "Publish" >> Publish(f"{job.staging}/files", job.provenance.run_id, job.settled, job.summary)

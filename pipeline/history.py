@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from rich.filesize import decimal
 
-from pipeline import snapshots
-from pipeline.options import UsageError
+from pipeline import housekeeping, snapshots
+from pipeline.options import UNIT_SECONDS
 from pipeline.terminal import printable
 from schemas.parquet import DATASETS
-
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 # --- status
 
@@ -29,6 +26,8 @@ class Status:
     started_at: str  # ISO 8601, UTC
     finished_at: str
     age_seconds: int  # since it was finished
+    confirmed_at: str  # when a run last published it, or found nothing new; ISO 8601, UTC
+    confirmed_seconds: int  # since then
     records: int
     counts: dict[str, dict[str, int]]  # data set to language, reason or error class to rows
     files: int
@@ -42,10 +41,13 @@ def status(output: snapshots.Output) -> Status | None:
         return None
     run_id, manifest = latest
     age = now() - dt.datetime.fromisoformat(manifest["finished_at"])
+    confirmed = dt.datetime.fromtimestamp(housekeeping.confirmed_at(output), dt.UTC)
     return Status(
         run_id=run_id,
         snapshot=output.snapshot(run_id),
         age_seconds=max(0, int(age.total_seconds())),  # the clock of another machine may be ahead
+        confirmed_at=confirmed.isoformat(timespec="seconds"),
+        confirmed_seconds=max(0, int((now() - confirmed).total_seconds())),
         files=len(manifest["files"]),
         bytes=_size(manifest),
         **{name: manifest[name] for name in ("started_at", "finished_at", "records", "counts")},
@@ -57,18 +59,6 @@ def now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def seconds(duration: str) -> float:
-    """The seconds of a duration such as 90s, 30m, 26h or 2d; raises `UsageError`.
-
-    >>> seconds("26h")
-    93600.0
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", duration)
-    if not match:
-        raise UsageError(f"max-age is {duration!r}: it must be a number of s, m, h or d, such as 26h")
-    return float(match[1]) * UNITS[match[2]]
-
-
 def in_words(duration: float) -> str:
     """A number of seconds in the largest unit that it fills twice.
 
@@ -76,14 +66,15 @@ def in_words(duration: float) -> str:
     ('2 hours', '119 seconds')
     """
     names = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-    unit = next((unit for unit in names if duration >= 2 * UNITS[unit]), "s")
-    return f"{int(duration / UNITS[unit])} {names[unit]}"
+    unit = next((unit for unit in names if duration >= 2 * UNIT_SECONDS[unit]), "s")
+    return f"{int(duration / UNIT_SECONDS[unit])} {names[unit]}"
 
 
 def status_lines(latest: Status) -> Iterator[str]:
     """The status for people."""
     rows = {dataset: sum(reasons.values()) for dataset, reasons in latest.counts.items()}
     yield f"Latest   {latest.run_id}, published {in_words(latest.age_seconds)} ago, at {latest.finished_at}"
+    yield f"Last run {in_words(latest.confirmed_seconds)} ago, at {latest.confirmed_at}"
     yield f"Records  {latest.records} = " + " + ".join(f"{dataset} {count}" for dataset, count in rows.items())
     for dataset, reasons in latest.counts.items():
         if reasons:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import datetime as dt
@@ -9,28 +10,43 @@ import importlib.metadata
 import io
 import json
 import logging
+import posixpath
 import re
 import secrets
+import signal
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from pipeline import graph, plan, snapshots
+from pipeline import graph, housekeeping, plan, snapshots
+from pipeline.changes import Changes, changes_since, files_of_group, published_shards, read_ledger
 from pipeline.options import RunOptions, UsageError
+from schemas.parquet import DATASETS
+from transforms import progress
 from transforms.files import open_file
 from transforms.formats.read import Columns, InputFile, ReadLimits
 from transforms.parquet_sink import PublishedFile, digest_of
-from transforms.publish import PublishedGroup
+from transforms.publish import LEDGER, PublishedGroup
 from transforms.stage_text import Provenance
-from transforms.text.clean import CleaningOptions
+from transforms.text.cleaning_options import CleaningOptions
 from transforms.text.fingerprint import HASH_SPEC
 from transforms.worker_pool import WorkerLimits
 
 log = logging.getLogger("millstream")
 
-MANIFEST_VERSION = 1
+SETTLING = dt.timedelta(seconds=2)
+"""The coarsest step in which file systems tell time: a file that was modified so short before the run may change once
+more without looking changed, and its content is compared by the next."""
+
+GROUP_FIELDS = ("name", "sources", "records", "documents", "text_bytes", "decisions", "counts")
+"""What a manifest says of each group of files, for the runs that come after."""
+
+NOTHING: dict[str, Any] = {"groups": [], "files": []}
+"""What stands for the manifest of a snapshot where there is none."""
 
 
 class JobError(Exception):
@@ -39,37 +55,106 @@ class JobError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Result:
-    """A committed run."""
+    """What a run left as the latest snapshot."""
 
     run_id: str
     snapshot: str
     manifest: dict[str, Any]
+    changes: Changes
 
     @property
     def quarantined_share(self) -> float:
-        """Share of the records read that ended in quarantine, 0 to 1."""
+        """Share of the snapshot's records that are in quarantine, 0 to 1."""
         counts = self.manifest["counts"]
         share: float = sum(counts["quarantine"].values()) / max(1, self.manifest["records"])
         return share
 
 
-def run(options: RunOptions, files: list[InputFile]) -> Result:
-    """Read the files, publish a snapshot, and tell what is in it. Raises `JobError` and `snapshots.BusyError`."""
+def run(options: RunOptions, again: list[InputFile] | None = None) -> Result:
+    """Read what is new or changed in the input, publish a snapshot with it, and tell what is in that.
+
+    Where nothing is, the latest snapshot stays. With `again`, these files are read whether they changed or not, and no
+    others are looked at. Raises `JobError`, `UsageError`, `OSError` and `snapshots.BusyError`.
+    """
     output = snapshots.Output(options.output)
     pipeline = _pipeline(options.beam)
-    started = dt.datetime.now(dt.UTC)
-    run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    started = dt.datetime.now(dt.UTC)  # before the first look at a file
+    files = plan.match_inputs(options.inputs, apart_from=options.output) if again is None else again
     with snapshots.exclusive(output):
-        job = _job(options, output.staging(run_id), run_id, splits := plan.splits_of(files))
-        log.info("run %s, files to read: %d", run_id, len(files))
+        base = snapshots.read_base(output)
+        old = NOTHING if options.rebuild else _comparable(base.manifest, options)
+        published = output.snapshot(base.run_id or "")
+        changes = changes_since(
+            read_ledger(published, old),
+            files,
+            by_content=options.verify,
+            drop_deleted=options.on_delete == "drop" and again is None,
+            again=again is not None,
+        )
+        if base.run_id and base.manifest and not changes and not options.rebuild:
+            housekeeping.confirm(output, base)
+            log.info("nothing is new: unchanged files: %d, gone: %d", changes.unchanged, changes.deleted)
+            return Result(base.run_id, published, base.manifest, changes)
+        run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         try:
-            plan.write_plan(job.plan, splits)
-            summary = _run_graph(pipeline, job)
-            _require_balance(summary, len(files))
-            manifest = snapshots.commit(output, run_id, summary.files, _manifest(options, job, summary, started))
+            job = _planned(options, changes, old, published=published, run_id=run_id, started=started)
+            groups = _run_graph(pipeline, job, old, published)
+            _require_balance(groups, changes.sources)
+            manifest = _manifest(options, job, groups, changes, started) | {"base": base.run_id}
+            with _finished_before_a_stop():
+                published_files = [file for group in groups for file in group.files]
+                manifest = snapshots.commit(output, run_id, published_files, manifest, base)
         finally:
             snapshots.remove_staging(output, run_id)
-    return Result(run_id, output.snapshot(run_id), manifest)
+    return Result(run_id, output.snapshot(run_id), manifest, changes)
+
+
+@contextlib.contextmanager
+def _finished_before_a_stop() -> Iterator[None]:
+    """Hold back a first signal to stop until the publish is done: it is short, and hours may have gone before it."""
+    if threading.current_thread() is not threading.main_thread():  # where signals can't be handled
+        yield
+        return
+    held: list[int] = []
+    former: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def hold(number: int, frame: Any) -> None:
+        if held and callable(former[number]):
+            former[number](number, frame)
+        held.append(number)
+
+    for number in former:
+        signal.signal(number, hold)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        if held:
+            signal.raise_signal(held[0])
+
+
+def _comparable(manifest: dict[str, Any] | None, options: RunOptions) -> dict[str, Any]:
+    """The manifest of the latest snapshot, if what is new can stand beside what is in it. Raises `UsageError`."""
+    if manifest is None:
+        return NOTHING
+    before, now = manifest["configuration"], options.decisive()
+    differences = [
+        f"{name.replace('_', '-')} was {before.get(name)!r} and is {now.get(name)!r}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+    version = importlib.metadata.version("millstream")
+    if manifest["manifest_version"] != snapshots.MANIFEST_VERSION or manifest["hash_spec"] != HASH_SPEC:
+        differences.append(f"version {manifest['pipeline_version']} compared texts, or kept its books, otherwise")
+    if differences:
+        raise UsageError(
+            f"the latest snapshot of {options.output!r} has another configuration: {'; '.join(differences)}. To read "
+            f"all {manifest.get('sources', 'its')} files again, add --rebuild; or name another --output"
+        )
+    if manifest["pipeline_version"] != version:
+        log.info("rows of version %s stay as they are; --rebuild makes them anew", manifest["pipeline_version"])
+    return manifest
 
 
 def columns_of(options: RunOptions) -> Columns:
@@ -83,22 +168,40 @@ def cleaning_of(options: RunOptions) -> CleaningOptions:
     return CleaningOptions(options.language, options.min_letters, options.language_detector)
 
 
-def _job(options: RunOptions, staging: str, run_id: str, splits: list[list[InputFile]]) -> graph.Job:
-    return graph.Job(
-        staging=staging,
-        splits=len(splits),
-        provenance=Provenance(run_id, importlib.metadata.version("millstream"), options.config_sha256()),
-        read_limits=ReadLimits(max_record_bytes=options.max_record_bytes),
-        columns=columns_of(options),
-        cleaning=cleaning_of(options),
-        worker_limits=WorkerLimits(
-            workers=options.workers,
-            timeout_seconds=options.timeout_seconds,
-            max_memory_bytes=options.max_memory_bytes,
-        ),
-        dedup=options.dedup,
-        keep=options.keep,
+def _planned(
+    options: RunOptions, changes: Changes, old: dict[str, Any], *, published: str, run_id: str, started: dt.datetime
+) -> graph.Job:
+    """The job for what changed; its plan is written down."""
+    splits, staging = plan.splits_of(changes.read), snapshots.Output(options.output).staging(run_id)
+    log.info(
+        "run %s, files to read: %d, unchanged: %d, gone: %d",
+        *(run_id, len(changes.read), changes.unchanged, changes.deleted),
     )
+    progress.SO_FAR["planned"] = len(changes.read)
+    try:
+        shards = published_shards(published, old, changes, staging, len(splits))
+        job = graph.Job(
+            staging=staging,
+            splits=len(splits),
+            published=shards,
+            partitions=max(8, min(len(splits) + sum(shard.text_bytes for shard in shards) // plan.SPLIT_BYTES, 1024)),
+            settled=started - SETTLING,
+            provenance=Provenance(run_id, importlib.metadata.version("millstream"), options.config_sha256()),
+            read_limits=ReadLimits(max_record_bytes=options.max_record_bytes),
+            columns=columns_of(options),
+            cleaning=cleaning_of(options),
+            worker_limits=WorkerLimits(
+                workers=options.workers,
+                timeout_seconds=options.timeout_seconds,
+                max_memory_bytes=options.max_memory_bytes,
+            ),
+            dedup=options.dedup,
+            keep=options.keep,
+        )
+        plan.write_plan(job.plan, splits)
+    except OSError as error:
+        raise OSError(f"nothing was published to {options.output!r}: {error}") from error
+    return job
 
 
 def _pipeline(beam_arguments: tuple[str, ...]) -> beam.Pipeline:
@@ -123,7 +226,8 @@ def _pipeline(beam_arguments: tuple[str, ...]) -> beam.Pipeline:
         raise UsageError(f"the options after -- are not Beam's: {error}") from error
 
 
-def _run_graph(pipeline: beam.Pipeline, job: graph.Job) -> PublishedGroup:
+def _run_graph(pipeline: beam.Pipeline, job: graph.Job, old: dict[str, Any], snapshot: str) -> list[PublishedGroup]:
+    """The groups of the new snapshot, those that stay as they were published among them."""
     graph.build(pipeline, job)
     try:
         result = pipeline.run()
@@ -133,16 +237,33 @@ def _run_graph(pipeline: beam.Pipeline, job: graph.Job) -> PublishedGroup:
     if state not in (None, "DONE"):
         raise JobError(f"the run ended as {state}, nothing was published")
     with open_file(job.summary) as stream:
-        summary = json.loads(stream.read())
-    files = tuple(PublishedFile(**file) for file in summary.pop("files"))
-    return PublishedGroup(files=files, **summary)
+        groups = json.loads(stream.read())
+    published = {group["name"]: group for group in old["groups"]}
+    return [
+        _as_published(published[group["name"]], old["files"], snapshot, group["files"])
+        if group["stays"]
+        else PublishedGroup(**group | {"files": tuple(PublishedFile(**file) for file in group["files"])})
+        for group in groups
+    ]
+
+
+def _as_published(
+    group: dict[str, Any], files: list[dict[str, Any]], snapshot: str, ledger: list[dict[str, Any]]
+) -> PublishedGroup:
+    """A group that stays, its ledger replaced by another if there is one."""
+    paths = [path for path in files_of_group(group["name"], files) if not (ledger and path.startswith(f"{LEDGER}/"))]
+    stay = [PublishedFile(posixpath.join(snapshot, file["path"]), **file) for file in files if file["path"] in paths]
+    return PublishedGroup(**group, files=(*stay, *(PublishedFile(**file) for file in ledger)), stays=True)
 
 
 def _sentence(error: Exception) -> str:
     """The first line of an error that says something, without the label of the step that Beam adds, and its notes."""
     said = re.sub(r" \[while running '.*'\]", "", str(error))
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return "; ".join([f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__, *_notes(error)])
+    # What Beam wraps has its own type in front.
+    named = bool(lines) and re.match(r"\w+(Error|Exception): ", lines[0])
+    first = lines[0] if named else ": ".join([type(error).__name__, *lines[:1]])
+    return "; ".join([first, *_notes(error)])
 
 
 def _notes(error: BaseException | None) -> list[str]:
@@ -154,20 +275,34 @@ def _notes(error: BaseException | None) -> list[str]:
     return []
 
 
-def _require_balance(summary: PublishedGroup, files: int) -> None:
-    rows = sum(sum(by_reason.values()) for by_reason in summary.counts.values())
-    if summary.unbalanced:
-        raise JobError(f"the counts don't balance, nothing was published: {'; '.join(summary.unbalanced[:3])}")
-    if summary.sources != files or summary.records != rows:
+def _require_balance(groups: list[PublishedGroup], sources: int) -> None:
+    unbalanced = [sentence for group in groups for sentence in group.unbalanced]
+    records, rows = sum(group.records for group in groups), sum(map(sum, map(dict.values, _counts(groups).values())))
+    read = sum(group.sources for group in groups)
+    if unbalanced:
+        raise JobError(f"the counts don't balance, nothing was published: {'; '.join(unbalanced[:3])}")
+    if read != sources or records != rows:
         raise JobError(
-            f"the counts don't balance, nothing was published: {summary.sources} of {files} files were read, "
-            f"{summary.records} records became {rows} rows"
+            f"the counts don't balance, nothing was published: {read} of {sources} files have rows, "
+            f"{records} records became {rows} rows"
         )
 
 
-def _manifest(options: RunOptions, job: graph.Job, summary: PublishedGroup, started: dt.datetime) -> dict[str, Any]:
+def _counts(groups: list[PublishedGroup]) -> dict[str, dict[str, int]]:
+    """Data set to language, reason or error class to rows."""
+    counts: dict[str, collections.Counter[str]] = {name: collections.Counter() for name in DATASETS}
+    for group in groups:
+        for dataset, by_reason in group.counts.items():
+            counts[dataset].update(by_reason)
+    return {name: dict(sorted(counter.items())) for name, counter in counts.items()}
+
+
+def _manifest(
+    options: RunOptions, job: graph.Job, groups: list[PublishedGroup], changes: Changes, started: dt.datetime
+) -> dict[str, Any]:
+    files = [file for group in groups for file in group.files]
     return {
-        "manifest_version": MANIFEST_VERSION,
+        "manifest_version": snapshots.MANIFEST_VERSION,
         "run_id": job.provenance.run_id,
         "started_at": started.isoformat(timespec="seconds"),
         "finished_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -176,8 +311,10 @@ def _manifest(options: RunOptions, job: graph.Job, summary: PublishedGroup, star
         "hash_spec": HASH_SPEC,
         "inputs": list(options.inputs),
         "configuration": options.decisive(),
-        "files_read": summary.sources,
-        "records": summary.records,
-        "counts": summary.counts,
-        "digest": digest_of(summary.files, job.provenance.run_id),
+        "changes": {name: getattr(changes, name) for name in ("new", "changed", "unchanged", "deleted", "dropped")},
+        "sources": changes.sources,
+        "records": sum(group.records for group in groups),
+        "counts": _counts(groups),
+        "digest": digest_of(files),
+        "groups": [{name: getattr(group, name) for name in GROUP_FIELDS} for group in groups],
     }

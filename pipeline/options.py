@@ -7,6 +7,7 @@ import difflib
 import hashlib
 import json
 import os
+import re
 import tomllib
 import typing
 from pathlib import Path
@@ -35,10 +36,17 @@ class RunOptions:
     language: tuple[str, ...] = option((), "Keep these languages only, as en,sq,sr-Latn; the others become rejects.")
     language_detector: str = option("ensemble", "Who tells the language: ensemble, or langdetect alone.")
     min_letters: int = option(10, "Reject texts with fewer letters.")
+    on_delete: str = option("keep", "Documents of files that are gone: keep or drop them.", decides_rows=False)
+    verify: bool = option(False, "Tell by their sha256 which files changed, not by size and time.", decides_rows=False)
+    rebuild: bool = option(False, "Read all files again, as after a change of the configuration.", decides_rows=False)
     workers: int = option(0, "Worker processes; 0 is one for each core.", decides_rows=False)
     max_record_bytes: int = option(16 << 20, "Quarantine records that are larger, in bytes.")
-    max_memory_bytes: int = option(1 << 30, "Quarantine records that need more memory to clean, in bytes.")
-    timeout_seconds: float = option(10.0, "Quarantine records that take longer to clean, in seconds.")
+    max_memory_bytes: int = option(
+        1 << 30, "Quarantine records that need more memory to clean, in bytes.", decides_rows=False
+    )
+    timeout_seconds: float = option(
+        10.0, "Quarantine records that take longer to clean, in seconds.", decides_rows=False
+    )
     max_quarantine: float = option(
         0.05, "Exit with 3 when a larger share of the records is quarantined.", decides_rows=False
     )
@@ -66,6 +74,7 @@ class RunOptions:
         if not 0 <= self.max_quarantine <= 1:
             raise UsageError(f"max-quarantine is {self.max_quarantine:g}: it must be a share from 0 to 1")
         self._require_choice("log_format", "text", "json")
+        self._require_choice("on_delete", "keep", "drop")
         self._require_choice("keep", "first", "longest", "newest")
         self._require_choice("language_detector", "ensemble", "langdetect")
         if self.language:
@@ -112,6 +121,21 @@ def parse(name: str, text: str) -> Any:
     if kind == tuple[str, ...]:
         return parse_list(text)
     return kind(text) if kind in (int, float) else text
+
+
+UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(name: str, text: str) -> float:
+    """The seconds of a duration such as 90s, 30m, 26h or 2d; raises `UsageError`, which calls it by the option's name.
+
+    >>> parse_duration("max-age", "26h")
+    93600.0
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if not match:
+        raise UsageError(f"{name} is {text!r}: it must be a number of s, m, h or d, such as 26h")
+    return float(match[1]) * UNIT_SECONDS[match[2]]
 
 
 def parse_list(text: str) -> tuple[str, ...]:

@@ -27,7 +27,15 @@ SPLIT_FILES = 1000
 
 SNIFFED_BYTES = 4096
 
-_PLAN_SCHEMA = pa.schema([("uri", pa.string()), ("size", pa.int64()), ("modified_at", pa.timestamp("us", tz="UTC"))])
+_PLAN_SCHEMA = pa.schema(
+    [
+        ("uri", pa.string()),
+        ("size", pa.int64()),
+        ("modified_at", pa.timestamp("us", tz="UTC")),
+        ("ordinal", pa.uint32()),
+        ("attempt", pa.uint32()),
+    ]
+)
 
 
 _EXTRAS = {"s3": ("s3", "boto3"), "gs": ("gcs", "google.cloud.storage"), "hdfs": ("hdfs", "hdfs")}

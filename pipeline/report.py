@@ -38,7 +38,7 @@ console = Console(markup=False, highlight=False)  # what is shown comes from hos
 
 
 @contextlib.contextmanager
-def progress(files: int, log_format: str) -> Iterator[None]:
+def progress(log_format: str) -> Iterator[None]:
     """Show how far a run is: a line that is rewritten on a terminal, a log line every half minute elsewhere."""
     terminal = Console(stderr=True)
     live = terminal.is_terminal and log_format == "text"
@@ -50,9 +50,9 @@ def progress(files: int, log_format: str) -> Iterator[None]:
     def show() -> None:
         while not done.wait(TERMINAL_SECONDS if live else LOG_SECONDS):
             if live:
-                status.update(_so_far(files, time.monotonic() - began))  # type: ignore[union-attr]  # live: a Status
+                status.update(_so_far(time.monotonic() - began))  # type: ignore[union-attr]  # live: a Status
             else:
-                log.info(_so_far(files, time.monotonic() - began))
+                log.info(_so_far(time.monotonic() - began))
 
     with status:
         watcher = threading.Thread(target=show, daemon=True)
@@ -64,11 +64,11 @@ def progress(files: int, log_format: str) -> Iterator[None]:
             watcher.join()
 
 
-def _so_far(files: int, seconds: float) -> str:
+def _so_far(seconds: float) -> str:
     kept, rejected, quarantined = (SO_FAR[name] for name in ("documents", "rejects", "quarantine"))
     records = kept + rejected + quarantined
     return (
-        f"{SO_FAR['files']} of {files} files, {records} records: {kept} kept, {rejected} rejected, "
+        f"{SO_FAR['files']} of {SO_FAR['planned']} files, {records} records: {kept} kept, {rejected} rejected, "
         f"{quarantined} quarantined, {records / seconds:.0f} a second"
     )
 
@@ -84,6 +84,9 @@ def print_formats(formats: dict[str, tuple[int, int]]) -> None:
 def print_result(result: Result) -> None:
     """What became of each file, what was decided and why, and where the Parquet is."""
     console.print(_files_table(result))
+    changes = result.changes
+    said = ", ".join(f"{getattr(changes, name)} {name}" for name in ("new", "changed", "unchanged", "deleted"))
+    console.print(f"Files   {said}" + ("" if changes else "; the snapshot stays as it is"))
     if result.manifest["counts"]["documents"]:
         _print_documents(result)
     for dataset in ("rejects", "quarantine"):
@@ -118,7 +121,7 @@ def _files_table(result: Result) -> Table:
     for row in shown:
         numbers = [row[name] for name in ("records", "documents", "rejects", "quarantine")]
         table.add_row(printable(row["source_uri"]), *map(str, numbers))
-    more = result.manifest["files_read"] - len(shown)
+    more = result.manifest["sources"] - len(shown)
     if more > 0:
         table.add_row(f"... and {more} more files", "", "", "", "")
     return table

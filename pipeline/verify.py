@@ -99,6 +99,9 @@ def _problems(output: snapshots.Output, run_id: str, sizes: dict[str, int]) -> I
         yield str(error)
         return
     yield from snapshots.strayed(sizes, manifest)
+    if manifest["manifest_version"] != snapshots.MANIFEST_VERSION:
+        yield f"version {manifest['pipeline_version']} published it, whose books this version can't check"
+        return
     account, intact = _Account(), True
     for file in sorted(manifest["files"], key=lambda file: file["path"].startswith(LEDGER)):
         whole = sizes.get(file["path"]) == file["bytes"]  # or it was told
@@ -221,10 +224,10 @@ class _Account:
         rows = sum(counts.total() for counts in self._counts.values())
         if rows != manifest["records"]:
             yield f"the data sets have {rows} rows, the manifest says {manifest['records']} records"
-        if self._sources != manifest["files_read"]:
-            yield f"the ledger has {self._sources} files, the manifest says {manifest['files_read']}"
+        if self._sources != manifest["sources"]:
+            yield f"the ledger has {self._sources} files, the manifest says {manifest['sources']}"
         files = [PublishedFile(staged="", **file) for file in manifest["files"] if file["rows"]]
-        if digest_of(files, manifest["run_id"]) != manifest["digest"]:
+        if digest_of(files) != manifest["digest"]:
             yield "the digest of all rows is not the one in the manifest"
 
 

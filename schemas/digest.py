@@ -45,6 +45,8 @@ class TableDigest:
         elif pa.types.is_struct(array.type):
             for field, child in zip(array.type, array.flatten(), strict=True):
                 self._add(f"{path}.{field.name}", child)
+        elif pa.types.is_fixed_size_binary(array.type):
+            self._feed(f"{path}:value", _joined(array.cast(pa.binary()).cast(pa.large_binary()).fill_null(b"")))
         elif pa.types.is_string(array.type) or pa.types.is_binary(array.type):
             array = array.cast(pa.large_binary()).fill_null(b"")
             self._feed(f"{path}:length", _values(pc.binary_length(array)))

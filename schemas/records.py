@@ -38,6 +38,7 @@ class RawRecord:
     title: str | None = None
     authors: tuple[str, ...] = ()
     published: str | None = None  # a date as the container wrote it, unparsed
+    attempt: int = 1  # the how manieth reading of its file this is
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -194,7 +195,7 @@ class Quarantined(Source):
     error_type: str = column("Name of the exception, or of the signal.")
     error_message: str = column("What went wrong, 1 KB at most, without control characters.")
     stage: str = column("Step that failed: read, decode, extract, strip, language, measure, fingerprint, clean.")
-    attempts: int = column("How often it was tried.", default=1)
+    attempts: int = column("How often its file was read: once, and again for each `millstream retry`.", default=1)
     retryable: bool = column("Whether trying again, unchanged, may succeed.", default=False)
     raw_prefix: bytes | None = column("First bytes of the record, 256 at most.", default=None)
     run_id: str = column("The run that first published the row.", default="")
@@ -206,10 +207,18 @@ class SourceFile:
 
     source_uri: str = column("Path or URI of the file as it was matched.")
     size: int | None = column("Size of the file, in bytes; null where the file system does not say.", default=None)
-    modified_at: dt.datetime | None = column("When the file was last modified, UTC.", default=None)
+    modified_at: dt.datetime | None = column(
+        "When the file was last modified, UTC; null also where that was so short before the run that a later change "
+        "may bear the same time.",
+        default=None,
+    )
+    sha256: str | None = column(
+        "sha256 of the file as stored, in hexadecimal; null when it could not be read.", default=None
+    )
     records: int = column("Records read from it; a part that could not be read counts as one.", default=0)
     documents: int = column("Rows it has in documents.", default=0)
     rejects: int = column("Rows it has in rejects.", default=0)
+    duplicates: int = column("Those of its rows in rejects that are duplicates.", default=0)
     quarantine: int = column("Rows it has in quarantine.", default=0)
 
 
@@ -274,3 +283,18 @@ def doc_id(source_uri: str, member: str | None, number: int) -> str:
     return hashlib.sha256(
         "\0".join((source_uri, member or "", str(number))).encode("utf-8", "surrogatepass")
     ).hexdigest()
+
+
+def source_columns(record: RawRecord) -> dict[str, Any]:
+    """The `Source` columns of a record, as keyword arguments for a row of any data set."""
+    return {
+        "doc_id": doc_id(record.source_uri, record.member, record.number),
+        "source_uri": record.source_uri,
+        "member": record.member,
+        "source_offset": record.source_offset,
+        "source_length": len(record.content),
+        "source_sha256": hashlib.sha256(record.content).hexdigest(),
+        "media_type": record.media_type,
+        "charset": record.charset,
+        "source_modified_at": record.source_modified_at,
+    }

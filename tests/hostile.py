@@ -7,7 +7,8 @@ import signal
 import time
 
 from schemas.records import Cleaned, InputError, RawRecord, Rejection
-from transforms.text.clean import CleaningOptions, clean
+from transforms.text.clean import clean
+from transforms.text.cleaning_options import CleaningOptions
 
 LEAKED: list[bytearray] = []
 

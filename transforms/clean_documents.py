@@ -13,9 +13,9 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.records import RawRecord
-from transforms.read_files import ReadItem
-from transforms.text.clean import CleaningOptions, clean
-from transforms.worker_pool import CleaningPool, Result, Step, WorkerLimits
+from transforms.read_files import Key, ReadItem
+from transforms.text.cleaning_options import CleaningOptions
+from transforms.worker_pool import CleaningPool, Result, Step, WorkerLimits, clean_record
 
 WINDOW_RECORDS = 512
 """Records under way at most. Results leave in the order of the input, so a record that hangs for its whole time limit
@@ -26,20 +26,20 @@ WINDOW_BYTES = 64 << 20
 
 
 class CleanDocuments(beam.PTransform):
-    """(split, item) pairs to (split, `Cleaned`, `Rejection` or `Quarantined`) pairs, one for one, in their order."""
+    """(`Key`, item) pairs to (`Key`, `Cleaned`, `Rejection` or `Quarantined`) pairs, one for one, in their order."""
 
-    def __init__(self, options: CleaningOptions, limits: WorkerLimits, step: Step = clean) -> None:
+    def __init__(self, options: CleaningOptions, limits: WorkerLimits, step: Step = clean_record) -> None:
         super().__init__()
         self._options, self._limits, self._step = options, limits, step
 
-    def expand(self, items: beam.PCollection[tuple[int, ReadItem]]) -> beam.PCollection[tuple[int, Result]]:
-        """The results, keyed by split."""
+    def expand(self, items: beam.PCollection[tuple[Key, ReadItem]]) -> beam.PCollection[tuple[Key, Result]]:
+        """The results, keyed as the items are."""
         return items | "Clean in workers" >> beam.ParDo(_CleanInWorkers(self._options, self._limits, self._step))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _UnderWay:
-    split: int
+    key: Key
     item: ReadItem
     future: Any  # None for an item that the reader already decided on: it only waits its turn
 
@@ -62,10 +62,10 @@ class _CleanInWorkers(beam.DoFn):
         self._queue: collections.deque[_UnderWay] = collections.deque()
         self._bytes = 0
 
-    def process(self, element: tuple[int, ReadItem]) -> Iterator[tuple[int, Result]]:
-        split, item = element
+    def process(self, element: tuple[Key, ReadItem]) -> Iterator[tuple[Key, Result]]:
+        key, item = element
         future = self._pool.submit(item) if isinstance(item, RawRecord) else None
-        entry = _UnderWay(split, item, future)
+        entry = _UnderWay(key, item, future)
         self._queue.append(entry)
         self._bytes += entry.size
         while len(self._queue) > WINDOW_RECORDS or self._bytes > WINDOW_BYTES or self._first_is_done():
@@ -78,9 +78,9 @@ class _CleanInWorkers(beam.DoFn):
     def _first_is_done(self) -> bool:
         return bool(self._queue) and (self._queue[0].future is None or self._queue[0].future.done())
 
-    def _take(self) -> tuple[int, Result]:
+    def _take(self) -> tuple[Key, Result]:
         entry = self._queue.popleft()
         self._bytes -= entry.size
         if isinstance(entry.item, RawRecord):
-            return entry.split, self._pool.outcome(entry.item, entry.future)
-        return entry.split, entry.item
+            return entry.key, self._pool.outcome(entry.item, entry.future)
+        return entry.key, entry.item

@@ -12,20 +12,23 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import pyarrow.parquet as pq
 
-from transforms.deduplicate import ROW_BITS, ROW_MASK, ROW_VERDICT, SURVIVOR
+from transforms.deduplicate import ROW_VERDICT, SURVIVOR
 from transforms.key_files import KEYED_ROWS, Array, KeyRange, by_split, joined, read_ranges, write_key_file
-from transforms.stage_text import StagedShard
+from transforms.shards import NO_NUMBER, Shard, fingerprint_batches, numbers_of
 from transforms.text.duplicates import KEYED_PARAGRAPH, shared_paragraphs
 from transforms.text.fingerprint import PARAGRAPH
+
+ROW_BITS = 40
+ROW_MASK = np.uint64((1 << ROW_BITS) - 1)
+"""A document's number here is that of its split and, in the low bits, its row: no order is asked for."""
 
 ROW_SHARED = np.dtype([("row", "<u8"), ("chars", "<u4")])
 """A document's row in its shard, and the length of some of its shared paragraphs, in code points."""
 
 
 class CountSharedParagraphs(beam.PTransform):
-    """Staged shards and verdicts to (split, array of `ROW_SHARED` as bytes) pairs, several a split, to be added up."""
+    """Shards and verdicts to (split, array of `ROW_SHARED` as bytes) pairs, several a split, to be added up."""
 
     def __init__(self, partitions: int) -> None:
         super().__init__()
@@ -61,18 +64,18 @@ def paragraphs_of_split(
             yield from write_key_file(shard.folder, "paragraphs", _paragraphs(shard, losers), partitions)
 
 
-def _paragraphs(shard: StagedShard, losers: Array) -> Iterator[Array]:
-    row = 0
-    with shard.open("fingerprints") as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(columns=["paragraphs"], batch_size=KEYED_ROWS):
-            of_row = [np.frombuffer(paragraphs, PARAGRAPH) for paragraphs in batch["paragraphs"].to_pylist()]
-            rows = np.repeat(np.arange(row, row + len(of_row)), [len(each) for each in of_row])
-            read = np.concatenate(of_row)
-            keyed = np.empty(len(read), KEYED_PARAGRAPH)
-            keyed["key"], keyed["chars"] = read["key"], read["chars"]
-            keyed["document"] = (shard.split << ROW_BITS) + rows
-            yield keyed[~np.isin(rows, losers)]
-            row += len(of_row)
+def _paragraphs(shard: Shard, losers: Array) -> Iterator[Array]:
+    row, is_counted = 0, numbers_of(shard) != NO_NUMBER
+    is_counted[losers.astype(int)] = False
+    for marks in fingerprint_batches(shard, ["paragraphs"], KEYED_ROWS):
+        of_row = [np.frombuffer(paragraphs, PARAGRAPH) for paragraphs in marks["paragraphs"].to_pylist()]
+        rows = np.repeat(np.arange(row, row + len(of_row)), [len(each) for each in of_row])
+        read = np.concatenate(of_row)
+        keyed = np.empty(len(read), KEYED_PARAGRAPH)
+        keyed["key"], keyed["chars"] = read["key"], read["chars"]
+        keyed["document"] = (shard.split << ROW_BITS) + rows
+        yield keyed[is_counted[rows]]
+        row += len(of_row)
 
 
 def shared_of_partition(_: int, ranges: Iterable[KeyRange]) -> Iterator[tuple[int, bytes]]:

@@ -1,13 +1,14 @@
 """Cut recurring lines: what stands in many documents of a host or source is template, and goes before comparison.
 
-Where the keys of lines stand is shuffled, and comes back as the counts that a split needs. Only shards that hold such
-lines are staged again.
+Where the keys of lines stand is shuffled, and comes back as the counts that a split needs. A document whose counts are
+new, or no longer what they were in the run before, is judged again; those that change stand in a patch of their shard.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import posixpath
 import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -17,12 +18,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.parquet import from_table, to_table
+from schemas.parquet import from_table, schema_of, to_table
 from schemas.records import Cleaned, Document
+from transforms.files import open_file
 from transforms.key_files import KEYED_ROWS, Array, KeyRange, by_split, joined, read_ranges, write_key_file
-from transforms.stage_text import StagedFiles, StagedShard, fingerprint_table
-from transforms.text.clean import cut_recurring
-from transforms.text.recurring import MIN_DOCUMENTS
+from transforms.shards import (
+    FINGERPRINTS,
+    MARKS,
+    NO_NUMBER,
+    Shard,
+    documents_with_fingerprints,
+    fingerprint_batches,
+    numbers_of,
+    replaced,
+)
+from transforms.stage_text import StagedFile, fingerprint_table
+from transforms.text.recurrence import ENOUGH_DOCUMENTS, MIN_DOCUMENTS
 
 LINE = np.dtype([("key", "<u8"), ("text", "<u4"), ("address", "<u4"), ("split", "<u4")])
 """A key of a line, four bytes of the hashes of the text and the address that it stands in, and their split.
@@ -31,18 +42,24 @@ Without an address the text stands for it. A line must occur in many texts and a
 versions of one page are more evidence than the page itself."""
 
 COUNT = np.dtype([("key", "<u8"), ("documents", "<u4")])
-"""A key, and in how many documents it occurs that are unlike in text and in address."""
+"""A key, and in how many documents it occurs that are unlike in text and in address, as far as that makes a difference.
+"""
+
+EVIDENCE = "state/recurring"
+"""The partition of the counts that the documents of a published group were judged by."""
+
+_PATCH = schema_of(Document).append(pa.field("row", pa.uint64(), False))
 
 
 class CutRecurringLines(beam.PTransform):
-    """Staged shards to the same shards, without the lines that recur over the documents of a host or source."""
+    """Shards to the same shards without the lines that recur over the documents of a host or source, and the counts."""
 
     def __init__(self, partitions: int, min_letters: int) -> None:
         super().__init__()
         self._partitions, self._min_letters = partitions, min_letters
 
-    def expand(self, shards: beam.PCollection[StagedShard]) -> beam.PCollection[StagedShard]:
-        """The shards, in no particular order."""
+    def expand(self, shards: beam.PCollection[Shard]) -> dict[str, beam.PCollection[Any]]:
+        """`shards`; and `counts`: (split, array of `COUNT` as bytes) pairs, several a split."""
         counts = (
             shards
             | "Read line keys" >> beam.FlatMap(line_keys_of_shard, partitions=self._partitions)
@@ -50,34 +67,39 @@ class CutRecurringLines(beam.PTransform):
             | "Count documents" >> beam.FlatMapTuple(counts_of_partition)
         )
         keyed = shards | "Key by split" >> beam.Map(lambda shard: (shard.split, shard))
-        return (
+        revised = (
             {"shards": keyed, "counts": counts}
             | "Join by split" >> beam.CoGroupByKey()
-            | "Stage again" >> beam.MapTuple(functools.partial(revised_shard, self._min_letters))
+            | "Judge again" >> beam.MapTuple(functools.partial(revised_shard, self._min_letters))
         )
+        return {"shards": revised, "counts": counts}
 
 
-def line_keys_of_shard(shard: StagedShard, partitions: int) -> Iterator[tuple[int, KeyRange]]:
+def line_keys_of_shard(shard: Shard, partitions: int) -> Iterator[tuple[int, KeyRange]]:
     """(partition, `KeyRange`) pairs: where the `LINE` entries of the shard's documents were written."""
     if shard.documents:
         yield from write_key_file(shard.folder, "lines", _lines(shard), partitions)
 
 
-def _lines(shard: StagedShard) -> Iterator[Array]:
-    columns = ["exact", "address", "line_keys"]
-    with shard.open("fingerprints") as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(columns=columns, batch_size=KEYED_ROWS):
-            exact, address, line_keys = (column.to_pylist() for column in batch.columns)
-            keys = [np.frombuffer(of_row, "<u8") for of_row in line_keys]
-            texts = [int.from_bytes(of_row[:4], "little") for of_row in exact]
-            addresses = [at % 2**32 or text for at, text in zip(address, texts, strict=True)]
-            lines_of_row = [len(each) for each in keys]
-            lines = np.empty(sum(lines_of_row), LINE)
-            lines["key"] = np.concatenate(keys)
-            lines["text"] = np.repeat(np.array(texts, "<u4"), lines_of_row)
-            lines["address"] = np.repeat(np.array(addresses, "<u4"), lines_of_row)
-            lines["split"] = shard.split
-            yield lines
+def _lines(shard: Shard) -> Iterator[Array]:
+    is_live, first = numbers_of(shard) != NO_NUMBER, 0
+    for marks in fingerprint_batches(shard, ["text_key", "address", "line_keys"], KEYED_ROWS):
+        live = marks.filter(pa.array(is_live[first : first + len(marks)]))
+        first += len(marks)
+        keys = _keys_of_lines(live)
+        texts = live["text_key"].to_numpy()
+        addresses = (live["address"].to_numpy() % 2**32).astype("<u4")
+        lines_of_row = [len(each) for each in keys]
+        lines = np.empty(sum(lines_of_row), LINE)
+        lines["key"] = np.concatenate([*keys, np.empty(0, "<u8")])
+        lines["text"] = np.repeat(texts, lines_of_row)
+        lines["address"] = np.repeat(np.where(addresses == 0, texts, addresses), lines_of_row)
+        lines["split"] = shard.split
+        yield lines
+
+
+def _keys_of_lines(marks: pa.Table) -> list[Array]:
+    return [np.frombuffer(of_row, "<u8") for of_row in marks["line_keys"].to_pylist()]
 
 
 def counts_of_partition(_: int, ranges: Iterable[KeyRange]) -> Iterator[tuple[int, bytes]]:
@@ -87,7 +109,8 @@ def counts_of_partition(_: int, ranges: Iterable[KeyRange]) -> Iterator[tuple[in
     documents = np.minimum(_distinct(lines, "text"), _distinct(lines, "address"))
     recurs = documents >= MIN_DOCUMENTS
     splits, counted = lines["split"][recurs], np.empty(recurs.sum(), COUNT)
-    counted["key"], counted["documents"] = lines["key"][recurs], documents[recurs]
+    counted["key"] = lines["key"][recurs]
+    counted["documents"] = np.minimum(documents[recurs], ENOUGH_DOCUMENTS)
     for split, of_split in by_split(splits, counted):
         yield split, np.unique(of_split).tobytes()
 
@@ -102,48 +125,92 @@ def _distinct(lines: Array, field: str) -> Array:
     return distinct
 
 
-def revised_shard(min_letters: int, _: int, joined_by_split: dict[str, Iterable[Any]]) -> StagedShard:
-    """The shard of a split, staged again when any of its documents loses a line."""
-    shard: StagedShard
+def revised_shard(min_letters: int, _: int, joined_by_split: dict[str, Iterable[Any]]) -> Shard:
+    """The shard of a split, with a patch when a count that changed changes any of its documents."""
+    shard: Shard
     (shard,) = joined_by_split["shards"]
-    counts = joined(joined_by_split["counts"], COUNT)
-    return _revised(shard, dict(counts.tolist()), min_letters) if len(counts) else shard
+    counts = sorted_counts(joined_by_split["counts"])
+    changed = np.setxor1d(_evidence(shard), counts)["key"]
+    rows = _rows_with(shard, changed)
+    return _revised(shard, rows, dict(counts.tolist()), min_letters) if len(rows) else shard
 
 
-def _revised(shard: StagedShard, documents_with: dict[int, int], min_letters: int) -> StagedShard:
-    revised, documents_cut = dataclasses.replace(shard, revision=f"-{uuid.uuid4().hex[:8]}"), 0
-    files = StagedFiles(revised)
-    with shard.open("documents") as documents, shard.open("fingerprints") as fingerprints:
-        rows, marks = pq.ParquetFile(documents), pq.ParquetFile(fingerprints)
-        for number in range(rows.num_row_groups):
-            group, of_group = rows.read_row_group(number), marks.read_row_group(number)
-            cut = _cut(group, of_group, documents_with, min_letters)
-            files.write(
-                "documents", _replaced(group, list(cut), to_table(Document, [c.document for c in cut.values()]))
-            )
-            files.write("fingerprints", _replaced(of_group, list(cut), fingerprint_table(list(cut.values()))))
-            documents_cut += len(cut)
-    files.close()
-    return revised if documents_cut else shard
+def sorted_counts(arrays: Iterable[bytes]) -> Array:
+    """An array of `COUNT` by key, from those of the partitions."""
+    return np.sort(joined(arrays, COUNT), order="key")
 
 
-def _cut(
-    documents: pa.Table, fingerprints: pa.Table, documents_with: dict[int, int], min_letters: int
+def _evidence(shard: Shard) -> Array:
+    """The counts that the documents of a shard were judged by as they stand."""
+    found = [np.empty(0, COUNT)]
+    for path in shard.paths(EVIDENCE):
+        with open_file(path) as stream:
+            table = pq.read_table(stream)
+        counts = np.empty(len(table), COUNT)
+        counts["key"], counts["documents"] = table["key"], table["documents"]
+        found.append(counts)
+    return np.concatenate(found)
+
+
+def evidence_table(counts: Array) -> pa.Table:
+    """An array of `COUNT` as it is published."""
+    return pa.table({"key": counts["key"], "documents": counts["documents"]})
+
+
+def _rows_with(shard: Shard, keys: Array) -> Array:
+    """The rows of the documents with any of these keys, without those of dropped files."""
+    if not (len(keys) and shard.documents):
+        return np.empty(0, np.int64)
+    has_key = [
+        np.isin(of_row, keys).any()
+        for marks in fingerprint_batches(shard, ["line_keys"], KEYED_ROWS)
+        for of_row in _keys_of_lines(marks)
+    ]
+    return np.flatnonzero(np.array(has_key) & (numbers_of(shard) != NO_NUMBER))
+
+
+def _revised(shard: Shard, rows: Array, documents_with: dict[int, int], min_letters: int) -> Shard:
+    name, first, changes = uuid.uuid4().hex[:8], 0, False
+    patch = StagedFile(posixpath.join(shard.folder, f"patch-{name}.parquet"), _PATCH)
+    marks = StagedFile(posixpath.join(shard.folder, f"marks-{name}.parquet"), FINGERPRINTS)
+    for documents, of_documents in documents_with_fingerprints(shard):
+        here = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + len(documents))] - first
+        judged = _judged(documents.take(here), of_documents.take(here), documents_with, min_letters)
+        if judged:
+            changed, cleaned = here[list(judged)], list(judged.values())
+            table = to_table(Document, [each.document for each in cleaned])
+            patch.write(table.append_column(_PATCH.field("row"), pa.array((first + changed).astype("<u8"))))
+            of_documents = replaced(of_documents, changed, _marked_anew(of_documents.take(changed), cleaned))  # noqa: PLW2901
+            changes = True
+        marks.write(of_documents)
+        first += len(documents)
+    patch.close()
+    marks.close()
+    files = (*(file for file in shard.files if file[0] != MARKS), (MARKS, marks.path))
+    return dataclasses.replace(shard, files=files, patch=patch.path) if changes else shard
+
+
+def _judged(
+    documents: pa.Table, marks: pa.Table, documents_with: dict[int, int], min_letters: int
 ) -> dict[int, Cleaned]:
-    """The documents of one row group that lose lines, by their rows."""
-    recurring = np.fromiter(documents_with, np.uint64, len(documents_with))
-    keys = [np.frombuffer(of_row, "<u8") for of_row in fingerprints["line_keys"].to_pylist()]
-    rows = np.flatnonzero([np.isin(of_row, recurring).any() for of_row in keys])
-    numbers = fingerprints["line_numbers"].take(rows).to_pylist()
-    cut = {}
-    for row, document, of_lines in zip(rows.tolist(), from_table(Document, documents.take(rows)), numbers, strict=True):
-        if cleaned := cut_recurring(document, of_lines, documents_with, min_letters):
-            cut[row] = cleaned
-    return cut
+    """The documents that are other ones under these counts, by their rows in the table."""
+    from transforms.text.clean import recut  # noqa: PLC0415  # a second and 150 MB, for which most runs have no use here
+
+    numbers = zip(marks["line_numbers"].to_pylist(), marks["kept_line_numbers"].to_pylist(), strict=True)
+    judged = {}
+    for row, (document, of_lines) in enumerate(zip(from_table(Document, documents), numbers, strict=True)):
+        if cleaned := recut(document, *of_lines, documents_with, min_letters):
+            judged[row] = cleaned
+    return judged
 
 
-def _replaced(table: pa.Table, rows: list[int], by: pa.Table) -> pa.Table:
-    """The table with these rows replaced by those of the other, in its order."""
-    place = np.arange(len(table))
-    place[rows] = np.arange(len(table), len(table) + len(rows))
-    return pa.concat_tables([table, by]).take(place)
+def _marked_anew(marks: pa.Table, cleaned: list[Cleaned]) -> pa.Table:
+    """The fingerprints of documents that were judged again; what stands for the text before stays."""
+    anew = fingerprint_table(cleaned)
+    kept = [
+        None if list(each.line_numbers) == before else each.line_numbers
+        for each, before in zip(cleaned, marks["line_numbers"].to_pylist(), strict=True)
+    ]
+    columns = {name: anew[name] for name in anew.column_names}
+    columns |= {name: marks[name] for name in ("partition", "text_key", "line_keys", "line_numbers")}
+    return pa.table(columns | {"kept_line_numbers": kept}, anew.schema)

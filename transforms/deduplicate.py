@@ -1,13 +1,13 @@
 """Deduplicate: which staged documents are duplicates of which.
 
 Keys stand in files beside the shards, and signatures are read for candidates alone: what is shuffled are references.
+Documents of earlier runs are compared as those of this one, so it does not matter which run read what.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 import apache_beam as beam
@@ -15,17 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from transforms.files import open_file
 from transforms.key_files import KEYED_ROWS, Array, KeyRange, by_split, joined, read_ranges, write_key_file
-from transforms.stage_text import StagedShard
+from transforms.shards import MARKS, NO_NUMBER, Places, Shard, fingerprint_batches, look_up, numbers_of
 from transforms.text.duplicates import KEYED, PAIR, Fingerprints, candidate_pairs, ranks, resolve
 from transforms.text.fingerprint import SIGNATURE_BYTES, candidate_keys, require_hash_spec
-
-ROW_BITS = 40
-"""A document's number is its split's number and, in the low bits, its row in the shard.
-
-That is its place in the input: of documents that are wanted equally the first survives."""
-
-ROW_MASK = np.uint64((1 << ROW_BITS) - 1)
 
 ROW_VERDICT = np.dtype(
     [("row", "<u8"), ("kind", "u1"), ("survivor", "S64"), ("similarity", "<f4"), ("duplicates", "<u4")]
@@ -40,13 +34,13 @@ RANKED_BY = ("chars", "published")
 
 
 class Deduplicate(beam.PTransform):
-    """Staged shards to (split, array of `ROW_VERDICT` as bytes) pairs, for the splits that hold a cluster's members."""
+    """Shards to (split, array of `ROW_VERDICT` as bytes) pairs, for the splits that hold a cluster's members."""
 
     def __init__(self, partitions: int, keep: str = "first") -> None:
         super().__init__()
         self._partitions, self._keep = partitions, keep
 
-    def expand(self, shards: beam.PCollection[StagedShard]) -> beam.PCollection[tuple[int, bytes]]:
+    def expand(self, shards: beam.PCollection[Shard]) -> beam.PCollection[tuple[int, bytes]]:
         """The verdicts, keyed by split."""
         return (
             shards
@@ -58,30 +52,30 @@ class Deduplicate(beam.PTransform):
         )
 
 
-def keys_of_shard(shard: StagedShard, partitions: int, keep: str) -> Iterator[tuple[int, KeyRange]]:
+def keys_of_shard(shard: Shard, partitions: int, keep: str) -> Iterator[tuple[int, KeyRange]]:
     """(partition, `KeyRange`) pairs: where the keys of the shard's documents were written, 20 bytes each."""
     if shard.documents:
+        for path in shard.paths(MARKS):
+            with open_file(path) as stream:
+                require_hash_spec(pq.read_schema(stream).metadata, path)
         yield from write_key_file(shard.folder, "keys", _keys(shard, keep), partitions)
 
 
-def _keys(shard: StagedShard, keep: str) -> Iterator[Array]:
-    document = shard.split << ROW_BITS
-    columns = ["exact", "signature", "address", *RANKED_BY]
-    with shard.open("fingerprints") as stream:
-        file = pq.ParquetFile(stream)
-        require_hash_spec(file.schema_arrow.metadata, shard.path("fingerprints"))
-        for batch in file.iter_batches(columns=columns, batch_size=KEYED_ROWS):
-            yield _keyed(pa.Table.from_batches([batch]), document, keep)
-            document += batch.num_rows
+def _keys(shard: Shard, keep: str) -> Iterator[Array]:
+    numbers, first = numbers_of(shard), 0
+    for marks in fingerprint_batches(shard, ["exact", "signature", "address", *RANKED_BY], KEYED_ROWS):
+        keyed = _keyed(marks, numbers[first : first + len(marks)], keep)
+        yield keyed[keyed["document"] != NO_NUMBER]
+        first += len(marks)
 
 
-def _keyed(fingerprints: pa.Table, first_document: int, keep: str) -> Array:
+def _keyed(fingerprints: pa.Table, numbers: Array, keep: str) -> Array:
     columns = (fingerprints[name].to_pylist() for name in ("exact", "signature", "address"))
     keys = [candidate_keys(*of_row) for of_row in zip(*columns, strict=True)]
     row = np.repeat(np.arange(len(keys)), [len(of_row) for of_row in keys])
     keyed = np.empty(len(row), KEYED)
     keyed["key"] = np.concatenate(keys)
-    keyed["document"] = first_document + row
+    keyed["document"] = numbers[row]
     keyed["rank"] = _ranks(fingerprints, keep)[row]
     return keyed
 
@@ -92,27 +86,27 @@ def candidates_of_partition(_: int, ranges: Iterable[KeyRange]) -> tuple[None, b
 
 
 def verdicts_of_candidates(
-    gathered: tuple[None, Iterable[bytes]], shards: Sequence[StagedShard], keep: str
+    gathered: tuple[None, Iterable[bytes]], shards: Sequence[Shard], keep: str
 ) -> Iterator[tuple[int, bytes]]:
     """(split, array of `ROW_VERDICT` as bytes) pairs for the verdicts on all candidates."""
-    shard_of = {shard.split: shard for shard in shards}
-    verdicts = resolve(joined(gathered[1], PAIR), functools.partial(_fingerprints, shard_of, keep))
+    places, shard_of = Places(shards), {shard.split: shard for shard in shards}
+    verdicts = resolve(joined(gathered[1], PAIR), functools.partial(_fingerprints, shard_of, places, keep))
     survivors, duplicates = np.unique(verdicts["survivor"], return_counts=True)
-    looked_up = [table["doc_id"].to_pylist() for table in _look_up(shard_of, survivors, ["doc_id"])]
-    survivor_ids = np.array([*itertools.chain(*looked_up)], "S64")
+    survivor_ids = np.empty(len(survivors), "S64")
+    for which, table in look_up(shard_of, places, survivors, ["doc_id"]):
+        survivor_ids[which] = table["doc_id"].to_pylist()
     rows = np.zeros(len(verdicts) + len(survivors), ROW_VERDICT)
     losers, kept = rows[: len(verdicts)], rows[len(verdicts) :]
     losers["kind"] = verdicts["kind"]
     losers["similarity"] = verdicts["similarity"]
     losers["survivor"] = survivor_ids[np.searchsorted(survivors, verdicts["survivor"])]
     kept["kind"], kept["survivor"], kept["duplicates"] = SURVIVOR, survivor_ids, duplicates
-    documents = np.concatenate([verdicts["document"], survivors])
-    rows["row"] = documents & ROW_MASK
-    for split, of_split in by_split(documents >> np.uint64(ROW_BITS), rows):
-        yield split, np.sort(of_split, order="row").tobytes()
+    split, rows["row"] = places.of(np.concatenate([verdicts["document"], survivors]))
+    for number, of_split in by_split(split, rows):
+        yield number, np.sort(of_split, order="row").tobytes()
 
 
-def _fingerprints(shards: dict[int, StagedShard], keep: str, documents: Array) -> Fingerprints:
+def _fingerprints(shards: dict[int, Shard], places: Places, keep: str, documents: Array) -> Fingerprints:
     # Filled shard by shard: signatures are most of what deduplication holds at its peak, and tables joined are copies.
     count = len(documents)
     found = Fingerprints(
@@ -123,15 +117,13 @@ def _fingerprints(shards: dict[int, StagedShard], keep: str, documents: Array) -
         address=np.empty(count, np.uint64),
         rank=np.empty(count, np.uint32),
     )
-    start = 0
-    for table in _look_up(shards, documents, ["exact", "signature", "tokens", "address", *RANKED_BY]):
-        rows = slice(start, start := start + len(table))
-        found.exact[rows] = _fixed_bytes(table["exact"])
-        found.signature[rows] = _fixed_bytes(table["signature"])
-        found.has_signature[rows] = table["signature"].is_valid()
-        found.tokens[rows] = table["tokens"]
-        found.address[rows] = table["address"]
-        found.rank[rows] = _ranks(table, keep)
+    for which, table in look_up(shards, places, documents, ["exact", "signature", "tokens", "address", *RANKED_BY]):
+        found.exact[which] = _fixed_bytes(table["exact"])
+        found.signature[which] = _fixed_bytes(table["signature"])
+        found.has_signature[which] = table["signature"].is_valid()
+        found.tokens[which] = table["tokens"]
+        found.address[which] = table["address"]
+        found.rank[which] = _ranks(table, keep)
     return found
 
 
@@ -139,13 +131,6 @@ def _ranks(fingerprints: pa.Table, keep: str) -> Array:
     days = fingerprints["published"].cast(pa.int32()).to_numpy(zero_copy_only=False)
     ordinals = np.nan_to_num(days + dt.date(1970, 1, 1).toordinal(), nan=0)
     return ranks(keep, fingerprints["chars"].to_numpy(), ordinals)
-
-
-def _look_up(shards: dict[int, StagedShard], documents: Array, columns: list[str]) -> Iterator[pa.Table]:
-    """The fingerprint columns of the documents, in their order, which is ascending; one table a shard."""
-    for split, of_split in by_split(documents >> np.uint64(ROW_BITS), documents):
-        with shards[split].open("fingerprints") as stream:
-            yield pq.read_table(stream, columns=columns).take(of_split & ROW_MASK)
 
 
 def _fixed_bytes(column: pa.ChunkedArray) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import posixpath
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,10 +21,13 @@ BUFFERED_BYTES = 64 << 20
 FILE_BYTES = 512 << 20
 """A file that has grown to this is closed and the next one begun."""
 
-SORTED_BY = {name: [("source_uri", "ascending")] for name in ("documents", "quarantine", "state")} | {"rejects": []}
-"""How the rows of each folder come: files are planned, read and written in this order.
+SORTED = ("documents", "quarantine", "state/sources")
+"""The folders whose rows come in the order of `source_uri`: files are planned, read and written in this order.
 
 Of the rejects, those that cleaning decided stand before those that deduplication did."""
+
+
+_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,20 +42,23 @@ class PublishedFile:
     digest: str  # of its rows, see `TableDigest`
 
 
-def digest_of(files: Iterable[PublishedFile], run_id: str) -> str:
+def digest_of(files: Iterable[PublishedFile]) -> str:
     """One digest of all published rows in their order, 64 hexadecimal digits.
 
-    That of another run over the same input, with the same configuration and version, is the same.
+    Another first run over the same input, with the same configuration and version, has the same.
     """
-    lines = [f"{file.path.replace(run_id, '')} {file.rows} {file.digest}" for file in files]
+    lines = [f"{_RUN_ID.sub('', file.path)} {file.rows} {file.digest}" for file in files]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 class ParquetSink:
-    """Files below one folder, one series of them a partition; how many are open costs no memory, buffered rows do."""
+    """Files below one folder, one series of them a partition; how many are open costs no memory, buffered rows do.
 
-    def __init__(self, folder: str, name: str) -> None:
-        self._folder, self._name = folder, name
+    `is_sorted` says whether all rows come by `source_uri`.
+    """
+
+    def __init__(self, folder: str, name: str, *, is_sorted: bool) -> None:
+        self._folder, self._name, self._is_sorted = folder, name, is_sorted
         self._open: dict[str, _OpenFile] = {}
         self._parts: dict[str, int] = {}
         self._buffers: dict[str, list[pa.Table]] = {}
@@ -82,7 +89,8 @@ class ParquetSink:
         if file is None:
             part = self._parts[partition] = self._parts.get(partition, -1) + 1
             path = posixpath.join(partition, f"{self._name}-{part:03d}.parquet")
-            file = self._open[partition] = _OpenFile(self._folder, path, table.schema)
+            is_sorted = self._is_sorted and partition.startswith(SORTED)
+            file = self._open[partition] = _OpenFile(self._folder, path, table.schema, is_sorted=is_sorted)
         file.write(table)
         if file.bytes >= FILE_BYTES:
             self._finished.append(self._open.pop(partition).close())
@@ -90,11 +98,11 @@ class ParquetSink:
 
 def empty_file(folder: str, path: str, schema: pa.Schema) -> PublishedFile:
     """A file with the schema and no row group: readers of an empty data set need something to take the columns from."""
-    return _OpenFile(folder, path, schema).close()
+    return _OpenFile(folder, path, schema, is_sorted=False).close()
 
 
 class _OpenFile:
-    def __init__(self, folder: str, path: str, schema: pa.Schema) -> None:
+    def __init__(self, folder: str, path: str, schema: pa.Schema, *, is_sorted: bool) -> None:
         self._staged, self._path = posixpath.join(folder, path), path
         self._stream = _HashingStream(create_file(self._staged))
         self._digest = TableDigest()
@@ -106,7 +114,7 @@ class _OpenFile:
             compression_level=6,
             write_page_index=True,
             write_page_checksum=True,
-            sorting_columns=pq.SortingColumn.from_ordering(schema, SORTED_BY[path.split("/", maxsplit=1)[0]]),
+            sorting_columns=pq.SortingColumn.from_ordering(schema, [("source_uri", "ascending")] if is_sorted else []),
         )
 
     @property

@@ -1,8 +1,8 @@
 """A pool of worker processes that can be killed: a record that hangs, crashes or eats memory costs itself alone.
 
-The workers start from a clean server process that has imported the cleaning code once: they share no thread or lock
-with the pipeline's process, and one that was killed is replaced in milliseconds. They import Beam only where the main
-module does, as that of an engine's worker: multiprocessing imports it again.
+The workers start from a clean server process that has cleaned some records before (`warm_worker`): they share no
+thread or lock with the pipeline's process, and one that was killed is replaced in milliseconds. They import Beam only
+where the main module does, as that of an engine's worker: multiprocessing imports it again.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import resource
 import signal
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as TaskTimeout
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, Self
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from schemas.records import Cleaned, InputError, Quarantined, RawRecord, Rejection, error_text
-from transforms.text.clean import CleaningOptions, clean, source_columns
+from schemas.records import Cleaned, InputError, Quarantined, RawRecord, Rejection, error_text, source_columns
+from transforms.text.cleaning_options import CleaningOptions
 
 TASKS_OF_A_WORKER = 10_000
-"""Records after which a worker is replaced, which costs half a second of patterns to compile: leaks do not add up."""
+"""Records after which a worker is replaced: leaks do not add up."""
 
 ORPHAN_SECONDS = 5.0
 """A worker whose parent was killed ends itself this long after its time limit."""
@@ -51,20 +52,25 @@ class WorkerLimits:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
 
 
+def clean_record(record: RawRecord, options: CleaningOptions) -> Cleaned | Rejection:
+    """`transforms.text.clean.clean`, imported where it runs: the pipeline's process has no use for its models."""
+    from transforms.text.clean import clean  # noqa: PLC0415  # a second, and 150 MB
+
+    return clean(record, options)
+
+
 class CleaningPool:
     """Cleans records in worker processes; a context manager.
 
     `step` is what a worker does with a record, a function of a module that the workers can import.
     """
 
-    def __init__(self, options: CleaningOptions, limits: WorkerLimits, step: Step = clean) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["transforms.text.clean"])
+    def __init__(self, options: CleaningOptions, limits: WorkerLimits, step: Step = clean_record) -> None:
         self._options, self._limits, self._step = options, limits, step
         self._pool = ProcessPool(
             max_workers=limits.workers or os.cpu_count() or 1,
             max_tasks=TASKS_OF_A_WORKER,
-            context=context,
+            context=_context(),
             initializer=_ignore_interrupts,
         )
 
@@ -99,6 +105,20 @@ class CleaningPool:
         except Exception as error:
             error.add_note(f"the record is number {record.number} of {record.source_uri}")
             raise
+
+
+def start_server() -> None:
+    """Start the process that workers are forked from, while this one has something else to do, such as import Beam."""
+    _context()
+    forkserver.ensure_running()
+
+
+def _context() -> multiprocessing.context.ForkServerContext:
+    # When a run is stopped, the workers' locks are still registered: multiprocessing removes them, and need not say so.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["transforms.warm_worker"])
+    return context
 
 
 def _ignore_interrupts() -> None:
@@ -150,6 +170,7 @@ def quarantine(record: RawRecord, error_class: str, error_type: str, message: st
         error_type=error_type,
         error_message=error_text(message),
         stage=stage,
+        attempts=record.attempt,
         # A machine under load may be to blame for these; the same bytes parse no better tomorrow.
         retryable=error_class in ("timeout", "memory") or error_type == "SIGKILL",
         raw_prefix=record.content[:RAW_PREFIX_BYTES],

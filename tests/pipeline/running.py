@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.dataset as ds
 import pytest
 
-from pipeline import job, plan
+from pipeline import job, snapshots, verify
 from pipeline.cli import main
 from pipeline.options import RunOptions
 
@@ -40,7 +40,7 @@ def corpus(folder: Path, files: int = 12) -> Path:
 def run(*inputs: str | Path, output: Path, **options: Any) -> job.Result:
     """Run as `millstream run` does, with two workers unless told otherwise."""
     given = RunOptions(inputs=tuple(map(str, inputs)), output=str(output), **({"workers": 2} | options))
-    return job.run(given, plan.match_inputs(given.inputs, apart_from=given.output))
+    return job.run(given)
 
 
 def rows(output: Path, dataset: str) -> list[dict[str, Any]]:
@@ -52,6 +52,16 @@ def rows(output: Path, dataset: str) -> list[dict[str, Any]]:
 def by_name(output: Path, dataset: str) -> dict[str, dict[str, Any]]:
     """The rows by the last part of their source URI."""
     return {Path(row["source_uri"]).name: row for row in rows(output, dataset)}
+
+
+def problems(output: Path) -> list[str]:
+    """What is not as it was published, in any snapshot."""
+    published = snapshots.Output(str(output))
+    return [
+        finding.sentence
+        for run_id in snapshots.run_ids(published)
+        for finding in verify.verify_snapshot(published, run_id)
+    ]
 
 
 def call(*arguments: str | Path) -> int:

@@ -98,7 +98,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.mkfifo(folder / "in/pipe.txt")
     (folder / "in/broken-link.txt").symlink_to("nowhere")
     result = run(folder / "in", output=folder / "out", max_record_bytes=3 << 20, timeout_seconds=3.0)
-    assert result.manifest["files_read"] == len(GOOD) + len(extra) + len(HOSTILE) + 2
+    assert result.manifest["sources"] == len(GOOD) + len(extra) + len(HOSTILE) + 2
     return folder / "out"
 
 

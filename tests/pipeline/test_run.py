@@ -80,25 +80,34 @@ def test_records_read_are_documents_and_rejects_and_quarantined(files: list[tupl
     assert len(set(ids)) == len(ids)
 
 
-def test_a_run_that_loses_a_row_fails_and_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("again", [True, False])
+def test_a_run_that_loses_a_row_fails_and_publishes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
     whole = publish.rows_of_shard
 
-    def lossy(*arguments: Any) -> Iterator[Any]:
-        for dataset, partition, table in whole(*arguments):
-            yield dataset, partition, table.slice(1) if dataset == "documents" else table
+    def lossy(decided: Any) -> Iterator[Any]:
+        for partition, table in whole(decided):
+            loses = partition.startswith("documents/") and (again or decided.shard.group)
+            yield partition, table.slice(1) if loses else table
 
     run(corpus(tmp_path / "in"), output=tmp_path / "out")
+    (tmp_path / "in/new.txt").write_text(prose(50))
     before = (tmp_path / "out/latest.json").read_bytes()
     monkeypatch.setattr(publish, "rows_of_shard", lossy)
     with pytest.raises(job.JobError, match=r"the counts don't balance, nothing was published: .*records were read"):
-        run(tmp_path / "in", output=tmp_path / "out")
+        run(tmp_path / "in", output=tmp_path / "out", rebuild=again)
     assert (tmp_path / "out/latest.json").read_bytes() == before
     assert len(list((tmp_path / "out/snapshots").iterdir())) == 1
 
 
-def test_a_run_that_loses_a_file_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def losing_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish._Ledger, "source_files", lambda self, tallies: [])
-    with pytest.raises(job.JobError, match="0 of 15 files were read"):
+
+
+def test_a_run_that_loses_a_file_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losing_sources(monkeypatch)
+    with pytest.raises(job.JobError, match="0 of 15 files have rows, 0 records became 24 rows"):
         run(corpus(tmp_path / "in"), output=tmp_path / "out")
 
 
@@ -264,7 +273,8 @@ def test_a_second_run_replaces_the_first_for_readers_only(tmp_path: Path) -> Non
     folder = corpus(tmp_path / "in")
     first = run(folder, output=tmp_path / "out")
     (folder / "text-00.txt").unlink()
-    second = run(folder, output=tmp_path / "out")
+    second = run(folder, output=tmp_path / "out", on_delete="drop")
+    assert second.run_id != first.run_id
     assert (tmp_path / "out/latest").resolve().name == second.run_id
     assert (tmp_path / "out/snapshots" / first.run_id / "manifest.json").exists()
     assert not [path for path in (tmp_path / "out/_staging").iterdir() if path.is_dir()]
@@ -273,8 +283,10 @@ def test_a_second_run_replaces_the_first_for_readers_only(tmp_path: Path) -> Non
 def test_the_output_inside_the_input_is_not_read(tmp_path: Path) -> None:
     folder = corpus(tmp_path / "in")
     first = run(folder, output=folder / "out")
-    second = run(folder, output=folder / "out")
+    second = run(folder, output=folder / "out", rebuild=True)
+    assert first.run_id != second.run_id
     assert first.manifest["digest"] == second.manifest["digest"]
+    assert not run(folder, output=folder / "out").changes
 
 
 def test_a_folder_in_the_place_of_the_link_fails_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -294,8 +306,8 @@ def test_a_manifest_that_was_changed_is_told(tmp_path: Path) -> None:
 
 
 def test_a_failed_run_leaves_no_staging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish._Ledger, "source_files", lambda self, tallies: [])
-    with pytest.raises(job.JobError):
+    losing_sources(monkeypatch)
+    with pytest.raises(job.JobError, match="the counts don't balance"):
         run(corpus(tmp_path / "in"), output=tmp_path / "out")
     assert {path.name for path in (tmp_path / "out/_staging").iterdir()} <= {"lock", "owner"}
 

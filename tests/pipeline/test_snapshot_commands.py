@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import diff, history
+from pipeline import diff, history, housekeeping, snapshots
 from tests.pipeline.running import call, prose, rows, run
 
 ROOT = Path(__file__).parents[2]
@@ -110,11 +111,28 @@ def test_an_old_snapshot_is_told_with_its_age(
     out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     finished = json.loads((out / "latest/manifest.json").read_text())["finished_at"]
-    monkeypatch.setattr(history, "now", lambda: dt.datetime.fromisoformat(finished) + dt.timedelta(hours=30))
+    now = dt.datetime.fromisoformat(finished) + dt.timedelta(hours=30.1)
+    monkeypatch.setattr(history, "now", lambda: now)
     assert call("status", "out", "--max-age", "26h") == 1
     told = capsys.readouterr()
     assert "published 30 hours ago" in told.out
-    assert told.err == "millstream: the latest snapshot of 'out' is 30 hours old, more than --max-age 26h\n"
+    assert told.err == "millstream: the last run to 'out' ended well 30 hours ago, more than --max-age 26h\n"
+
+
+def test_a_run_that_found_nothing_new_counts_for_max_age(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (out / "latest.json").read_bytes()
+    now = history.now() + dt.timedelta(hours=30)
+    os.utime(out / "latest.json", (now.timestamp(), now.timestamp()))  # as `housekeeping.confirm` does
+    monkeypatch.setattr(history, "now", lambda: now + dt.timedelta(minutes=5))
+    assert call("status", "out", "--max-age", "1h") == 0
+    told = capsys.readouterr().out
+    assert "published 30 hours ago" in told
+    assert "Last run 5 minutes ago" in told
+    housekeeping.confirm(snapshots.Output("out"), snapshots.read_base(snapshots.Output("out")))
+    assert (out / "latest.json").read_bytes() == before
+    assert (out / "latest.json").stat().st_mtime < now.timestamp()
 
 
 def test_the_health_check_fails_where_nothing_was_published(
@@ -228,7 +246,7 @@ def test_diff_of_snapshots_without_documents(
     monkeypatch.chdir(tmp_path)
     Path("empty.txt").touch()
     Path("one.txt").write_text(prose(1))
-    without = [run("empty.txt", output=Path("out")).run_id for _ in range(2)]
+    without = [run("empty.txt", output=Path("out"), rebuild=again).run_id for again in (False, True)]
     assert call("diff", "out", *without) == 0
     assert "documents: 0 added, 0 removed, 0 changed" in capsys.readouterr().out
     assert call("diff", "out", without[0], run("one.txt", output=Path("out")).run_id) == 0
@@ -258,7 +276,7 @@ def test_diff_shows_a_few_examples_and_says_how_many_more(
     first = run("one.txt", output=Path("out"))
     lines = [json.dumps({"id": f"r{number}", "text": prose(number)}) for number in range(2, 10)]
     (tmp_path / "more.jsonl").write_text("\n".join(lines))
-    second = run("one.txt", "more.jsonl", output=Path("out"), min_letters=11)
+    second = run("one.txt", "more.jsonl", output=Path("out"), min_letters=11, rebuild=True)
     assert call("diff", "out", first.run_id, second.run_id) == 0
     told = capsys.readouterr().out
     assert "min_letters: 10 before, 11 after" in told

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.records import NO_SOURCES, Cleaned, RawRecord
-from transforms.text.clean import CleaningOptions, clean
+from transforms.text.clean import clean
+from transforms.text.cleaning_options import CleaningOptions
 from transforms.text.metadata import TextMetadata, read_metadata
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -8,14 +8,13 @@ import pytest
 
 from schemas.records import Document, MetadataSources
 from transforms.text.clean import cut_recurring
-from transforms.text.recurring import (
+from transforms.text.recurrence import (
     MIN_DOCUMENTS,
     MIN_DOCUMENTS_OF_FOLDER,
     MIN_DOCUMENTS_OF_PROSE,
     MIN_DOCUMENTS_VARIED,
-    line_keys,
-    recurring_lines,
 )
+from transforms.text.recurring import line_keys, recurring_lines
 
 PROSE = "The ferry to the island was late again on Tuesday, and the passengers waited in the rain for two hours."
 MORE_PROSE = (

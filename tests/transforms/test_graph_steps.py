@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import gzip
+import hashlib
 import pickle
 import random
 from pathlib import Path
@@ -17,43 +19,28 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.plan import write_plan
-from schemas.parquet import to_table
-from schemas.records import Cleaned, Document, Quarantined, RawRecord, Rejection
+from schemas.records import Cleaned, Quarantined, RawRecord
 from tests.hostile import misbehave
-from transforms import clean_documents
+from tests.transforms.staging import PROVENANCE, document, quarantined, rejection, renumbered, staged
+from transforms import clean_documents, read_files
 from transforms.clean_documents import CleanDocuments
 from transforms.count_shared import ROW_SHARED, CountSharedParagraphs
 from transforms.deduplicate import ROW_VERDICT, SURVIVOR, Deduplicate, keys_of_shard
 from transforms.formats.read import Columns, InputFile, ReadLimits
-from transforms.parquet_sink import ParquetSink
-from transforms.publish import groups_of_splits, split_duplicates, with_shared_ratio
-from transforms.read_files import ReadFiles, files_of_split, read_file
-from transforms.stage_text import Provenance, StagedShard, StageText
-from transforms.text.clean import CleaningOptions
+from transforms.read_files import ReadFiles, Reading, files_of_split, read_file, sha256_of
+from transforms.shards import DROPPED, MARKS, Shard, sources_of
+from transforms.stage_text import StageText
+from transforms.text.cleaning_options import CleaningOptions
 from transforms.text.duplicates import EXACT_DUPLICATE, NEAR_DUPLICATE, URL_DUPLICATE
 from transforms.text.fingerprint import HashSpecError, fingerprint
 from transforms.worker_pool import WorkerLimits
 
-PROVENANCE = Provenance("run-1", "0.0", "c0")
 VOCABULARY = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "lmnrst"]
 
 
 def essay(seed: int, words: int = 120) -> str:
     choose = random.Random(seed)
     return " ".join(choose.choice(VOCABULARY) for _ in range(words))
-
-
-def document(uri: str, text: str) -> Cleaned:
-    made = Document(doc_id=f"id-{uri}", source_uri=uri, source_sha256="", media_type="", text=text, text_sha256="")
-    return Cleaned(made, fingerprint(text))
-
-
-def rejection(uri: str) -> Rejection:
-    return Rejection(doc_id=f"id-{uri}", source_uri=uri, reason="empty", stage="decode")
-
-
-def quarantined(uri: str) -> Quarantined:
-    return Quarantined(doc_id=uri, source_uri=uri, error_class="parse", error_type="", error_message="", stage="x")
 
 
 def pipeline() -> beam.Pipeline:
@@ -66,20 +53,41 @@ def pipeline() -> beam.Pipeline:
 def test_the_files_of_a_split_are_read_in_order_and_counted(tmp_path: Path) -> None:
     for name, text in (("a.txt", "one"), ("b.jsonl", '{"text": "two"}\n{"text": "three"}'), ("c.txt", "four")):
         (tmp_path / name).write_text(text)
-    a, b, c = (InputFile(str(tmp_path / name)) for name in ("a.txt", "b.jsonl", "c.txt"))
+    a, b, c = (InputFile(str(tmp_path / name), ordinal=at) for at, name in ((4, "a.txt"), (5, "b.jsonl"), (9, "c.txt")))
     plan = str(tmp_path / "plan.parquet")
     write_plan(plan, [[a, b], [c]])
     assert files_of_split(plan, 1) == [c]
     with pipeline() as p:
         read = p | beam.Create([0, 1]) | ReadFiles(plan, ReadLimits(), Columns())
-        contents = read.records | beam.MapTuple(lambda split, item: (split, item.number, item.content))
-        tallies = read.tallies | beam.MapTuple(lambda split, tally: (split, Path(tally.file.uri).name, tally.items))
-        assert_that(contents, equal_to([(0, 1, b"one"), (0, 1, b"two"), (0, 2, b"three"), (1, 1, b"four")]), "records")
-        assert_that(tallies, equal_to([(0, "a.txt", 1), (0, "b.jsonl", 2), (1, "c.txt", 1)]), "tallies")
+        contents = read.records | beam.MapTuple(lambda key, item: (key, item.number, item.content))
+        tallies = read.tallies | beam.MapTuple(lambda split, tally: (split, tally.file, tally.items, tally.sha256))
+        expected = [((0, 4), 1, b"one"), ((0, 5), 1, b"two"), ((0, 5), 2, b"three"), ((1, 9), 1, b"four")]
+        assert_that(contents, equal_to(expected), "records")
+        expected_tallies = [
+            (split, file, items, hashlib.sha256(Path(file.uri).read_bytes()).hexdigest())
+            for split, file, items in ((0, a, 1), (0, b, 2), (1, c, 1))
+        ]
+        assert_that(tallies, equal_to(expected_tallies), "tallies")
+
+
+@pytest.mark.parametrize("held", [0, 1 << 20])
+def test_the_hash_of_a_file_is_of_its_bytes_as_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    monkeypatch.setattr(read_files, "HELD_BYTES", held)
+    packed = gzip.compress(b'{"text": "one"}\n{"text": "two"}')
+    (tmp_path / "a.jsonl.gz").write_bytes(packed)
+    reading = Reading(InputFile(str(tmp_path / "a.jsonl.gz"), len(packed)))
+    records = [item for item in reading.items(ReadLimits(), Columns()) if isinstance(item, RawRecord)]
+    assert [record.content for record in records] == [b"one", b"two"]
+    assert reading.sha256 == sha256_of(str(tmp_path / "a.jsonl.gz")) == hashlib.sha256(packed).hexdigest()
 
 
 def test_a_file_that_is_not_there_any_more_is_quarantined(tmp_path: Path) -> None:
-    (row,) = read_file(InputFile(str(tmp_path / "gone.txt")), ReadLimits(), Columns())
+    reading = Reading(InputFile(str(tmp_path / "gone.txt")))
+    (row,) = reading.items(ReadLimits(), Columns())
+    assert [row] == list(read_file(InputFile(str(tmp_path / "gone.txt")), ReadLimits(), Columns()))
+    assert reading.sha256 is None
     assert isinstance(row, Quarantined)
     assert (row.error_class, row.stage, row.retryable) == ("unreadable", "read", True)
     assert "gone.txt" in row.error_message
@@ -96,7 +104,7 @@ def test_results_come_in_the_order_of_the_records(monkeypatch: pytest.MonkeyPatc
     items[6] = rejection("06")
     limits = WorkerLimits(workers=2, timeout_seconds=10)
     with pipeline() as p:
-        results = p | beam.Create([[(0, item) for item in items]]) | beam.FlatMap(lambda pairs: pairs)
+        results = p | beam.Create([[((0, 0), item) for item in items]]) | beam.FlatMap(lambda pairs: pairs)
         cleaned = results | CleanDocuments(CleaningOptions(), limits, misbehave)
         kinds = cleaned | beam.MapTuple(lambda _, result: kind(result))
         assert_that(kinds | beam.combiners.ToList(), in_order([f"{n:02}" for n in range(10)]))
@@ -121,37 +129,47 @@ def in_order(uris: list[str]) -> Any:
 
 
 def test_each_split_is_staged_as_one_shard_with_its_provenance(tmp_path: Path) -> None:
-    results = [(0, document("a", "text a")), (0, rejection("b")), (1, quarantined("c")), (1, document("d", "text d"))]
+    results = [
+        ((0, 7), document("a", "text a")),
+        ((0, 8), rejection("b")),
+        ((1, 9), quarantined("c")),
+        ((1, 9), document("d", "text d")),
+        ((1, 9), document("e", "text e")),
+    ]
+
+    def check(shards: list[Shard]) -> None:
+        first, second = sorted(shards, key=lambda shard: shard.split)
+        assert [(shard.split, shard.documents, shard.text_bytes) for shard in (first, second)] == [
+            (0, 1, 6),
+            (1, 2, 12),
+        ]
+        assert [name for name, _ in first.files] == ["documents", "rejects", MARKS]
+        assert [name for name, _ in second.files] == ["documents", "quarantine", MARKS]
+        assert [sources_of(shard).tolist() for shard in (first, second)] == [
+            [(7, 1, None), (8, 0, None)],
+            [(9, 2, None)],
+        ]
+        (documents,), (marks,) = first.paths("documents"), first.paths(MARKS)
+        (row,) = pq.read_table(documents).to_pylist()
+        said = (row["text"], row["run_id"], row["pipeline_version"], row["config_sha256"])
+        assert said == ("text a", "run-1", "0.0", "c0")
+        assert pq.read_table(marks)["doc_id"].to_pylist() == ["id-a"]
+
     with pipeline() as p:
-        shards = p | beam.Create([results]) | beam.FlatMap(lambda pairs: pairs) | StageText(str(tmp_path), PROVENANCE)
-        counts = shards | beam.Map(lambda shard: (shard.split, shard.documents, shard.rejects, shard.quarantine))
-        assert_that(counts, equal_to([(0, 1, 1, 0), (1, 1, 0, 1)]))
-    (first,) = tmp_path.glob("000000-*")
-    (row,) = pq.read_table(first / "documents.parquet").to_pylist()
-    assert (row["text"], row["run_id"], row["pipeline_version"], row["config_sha256"]) == (
-        "text a",
-        "run-1",
-        "0.0",
-        "c0",
-    )
-    assert pq.read_table(first / "fingerprints.parquet")["doc_id"].to_pylist() == ["id-a"]
+        pairs = p | beam.Create([results]) | beam.FlatMap(lambda all_pairs: all_pairs)
+        assert_that(pairs | StageText(str(tmp_path), PROVENANCE), check)
 
 
 # --- Deduplicate
 
 
-def stage(folder: Path, splits: list[list[str]]) -> list[StagedShard]:
-    pairs = [
-        (number, document(f"{number}-{row}", text))
-        for number, texts in enumerate(splits)
-        for row, text in enumerate(texts)
-    ]
-    with pipeline() as p:
-        _ = p | beam.Create([pairs]) | beam.FlatMap(lambda all_pairs: all_pairs) | StageText(str(folder), PROVENANCE)
-    return [
-        StagedShard(number, str(next(folder.glob(f"{number:06}-*"))), len(texts), 0, 0, 0)
-        for number, texts in enumerate(splits)
-    ]
+def stage(folder: Path, splits: list[list[str]]) -> list[Shard]:
+    """The shards of some texts, each in a file of its own."""
+    texts = [(split, row, text) for split, of_split in enumerate(splits) for row, text in enumerate(of_split)]
+    return staged(
+        folder,
+        [((split, at), document(f"{split}-{row}", text)) for at, (split, row, text) in enumerate(texts)],
+    )
 
 
 def verdict_rows(split: int, data: bytes) -> list[tuple[Any, ...]]:
@@ -190,7 +208,7 @@ def test_what_is_shuffled_says_where_the_keys_stand(tmp_path: Path) -> None:
     assert sum(each.size for each in ranges.values()) == 20 * 43 * 20
     assert {Path(each.path).stat().st_size for each in ranges.values()} == {20 * 43 * 20}
     assert all(len(pickle.dumps(each)) < 500 for each in ranges.values())
-    assert list(keys_of_shard(StagedShard(1, "nowhere", 0, 0, 0, 0), 8, "first")) == []
+    assert list(keys_of_shard(dataclasses.replace(shard, folder="nowhere", documents=0), 8, "first")) == []
 
 
 @pytest.mark.parametrize(("keep", "survivor"), [("first", b"id-0-0"), ("longest", b"id-1-0"), ("newest", b"id-1-1")])
@@ -204,10 +222,9 @@ def test_a_cluster_keeps_what_it_is_told_to(tmp_path: Path, keep: str, survivor:
         )
         for each, day in zip(versions, days, strict=True)
     ]
-    pairs = [(0, dated[0]), (1, dated[1]), (1, dated[2])]
+    pairs = [((0, 0), dated[0]), ((1, 1), dated[1]), ((1, 2), dated[2])]
     with pipeline() as p:
-        shards = p | beam.Create([pairs]) | beam.FlatMap(lambda each: each) | StageText(str(tmp_path), PROVENANCE)
-        rows = shards | Deduplicate(3, keep) | beam.FlatMapTuple(verdict_rows)
+        rows = p | beam.Create(staged(tmp_path, pairs)) | Deduplicate(3, keep) | beam.FlatMapTuple(verdict_rows)
         losers = rows | beam.Filter(lambda row: row[2] != SURVIVOR) | beam.Map(lambda row: row[3])
         assert_that(losers, equal_to([survivor] * 2))
 
@@ -222,16 +239,37 @@ def test_captures_of_one_page_across_shards(tmp_path: Path) -> None:
             ("c", f"{halves[1]}\n{halves[2]}", "https://example.org/other"),
         )
     )
-    pairs = [(0, first), (1, elsewhere), (2, second)]
+    pairs = [((0, 0), first), ((1, 1), elsewhere), ((2, 2), second)]
     with pipeline() as p:
-        shards = p | beam.Create([pairs]) | beam.FlatMap(lambda each: each) | StageText(str(tmp_path), PROVENANCE)
-        rows = shards | Deduplicate(3) | beam.FlatMapTuple(verdict_rows)
+        rows = p | beam.Create(staged(tmp_path, pairs)) | Deduplicate(3) | beam.FlatMapTuple(verdict_rows)
         assert_that(rows, equal_to([(0, 0, SURVIVOR, b"id-a", 1), (2, 0, URL_DUPLICATE, b"id-a", 0)]))
+
+
+def test_of_equals_the_first_in_the_input_is_kept_whichever_shard_it_stands_in(tmp_path: Path) -> None:
+    old, new = stage(tmp_path, [[essay(1), essay(2), essay(3)], [essay(1), essay(2)]])
+    shards = [renumbered(old, [1, 2, 4]), renumbered(new, [0, 3])]
+    with pipeline() as p:
+        rows = p | beam.Create(shards) | Deduplicate(3) | beam.FlatMapTuple(verdict_rows)
+        expected = [
+            (0, 0, EXACT_DUPLICATE, b"id-1-0", 0),
+            (0, 1, SURVIVOR, b"id-0-1", 1),
+            (1, 0, SURVIVOR, b"id-1-0", 1),
+            (1, 1, EXACT_DUPLICATE, b"id-0-1", 0),
+        ]
+        assert_that(rows, equal_to(expected))
+
+
+def test_documents_of_dropped_files_are_compared_with_none(tmp_path: Path) -> None:
+    old, new = stage(tmp_path, [[essay(1), essay(1), essay(2)], [essay(1), essay(2)]])
+    shards = [renumbered(old, [DROPPED, 0, DROPPED]), renumbered(new, [1, 2])]
+    with pipeline() as p:
+        rows = p | beam.Create(shards) | Deduplicate(3) | beam.FlatMapTuple(verdict_rows)
+        assert_that(rows, equal_to([(0, 1, SURVIVOR, b"id-0-1", 1), (1, 0, EXACT_DUPLICATE, b"id-0-1", 0)]))
 
 
 def test_signatures_of_another_specification_are_refused(tmp_path: Path) -> None:
     (shard,) = stage(tmp_path, [[essay(1)]])
-    fingerprints = Path(shard.path("fingerprints"))
+    (fingerprints,) = shard.paths(MARKS)
     old = pq.read_table(fingerprints).replace_schema_metadata({"hash_spec": "millstream-0"})
     pq.write_table(old, fingerprints)
     with pytest.raises(HashSpecError, match=r"fingerprints\.parquet .*'millstream-0'.* run into a new output"):
@@ -260,49 +298,14 @@ def test_paragraphs_of_rejected_documents_are_not_shared(
         assert_that(summed, equal_to([((0, 0), len(a) + len(b)), ((1, 0), len(a)), ((1, 1), len(b))]))
 
 
-def test_the_shared_share_is_of_the_characters_without_line_ends() -> None:
-    texts = ["0123456789\n\n0123456789", "", "ไทย\nไทย"]
-    documents = to_table(Document, [document(str(n), text).document for n, text in enumerate(texts)])
-    shared = np.array([(10, 10), (12, 3), (12, 3)], ROW_SHARED)
-    assert with_shared_ratio(documents, shared, 10)["shared_paragraph_ratio"].to_pylist() == [0.5, 0.0, 1.0]
-
-
-# --- Publish
-
-
-def test_neighbouring_splits_are_grouped_until_their_text_fills_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("transforms.publish.GROUP_TEXT_BYTES", 100)
-    shards = [StagedShard(split, "", 1, 0, 0, size) for split, size in enumerate([40, 40, 40, 500, 10, 0])]
-    expected = {0: 0, 1: 0, 2: 1, 3: 2, 4: 3, 5: 3}
-    assert groups_of_splits(shards) == groups_of_splits(shards[::-1]) == expected
-
-
-def test_duplicates_become_rejects_and_survivors_count_them() -> None:
-    documents = to_table(Document, [document(str(n), f"text {n}").document for n in range(4)])
-    verdicts = np.zeros(2, ROW_VERDICT)
-    verdicts[0] = (11, SURVIVOR, b"id-1", 0, 1)
-    verdicts[1] = (13, NEAR_DUPLICATE, b"id-1", 0.75, 0)
-    kept, duplicates = split_duplicates(documents, verdicts, first_row=10)
-    assert kept["doc_id"].to_pylist() == ["id-0", "id-1", "id-2"]
-    assert kept["duplicate_count"].to_pylist() == [0, 1, 0]
-    (row,) = duplicates.to_pylist()
-    assert (row["doc_id"], row["kept_doc_id"], row["reason"]) == ("id-3", "id-1", "near_duplicate")
-    assert (row["similarity"], row["text"], row["stage"]) == (0.75, "text 3", "deduplicate")
-
-
-def test_the_sink_bounds_what_it_buffers_and_rolls_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("transforms.parquet_sink.BUFFERED_BYTES", 20_000)
-    monkeypatch.setattr("transforms.parquet_sink.FILE_BYTES", 30_000)
-    sink = ParquetSink(str(tmp_path), "run-00000")
-    for number in range(40):
-        noise = random.Random(number).randbytes(2000).hex()
-        sink.write(
-            f"documents/lang={'en' if number % 4 else 'sq'}", to_table(Document, [document("u", noise).document])
+def test_paragraphs_of_dropped_files_are_not_shared(tmp_path: Path) -> None:
+    (shard,) = stage(tmp_path, [[essay(1, words=20)] * 3 + [essay(2, words=20)] * 2])
+    renumbered(shard, [0, DROPPED, 1, 2, DROPPED])
+    with pipeline() as p:
+        inputs = {"shards": p | beam.Create([shard]), "verdicts": p | "V" >> beam.Create([])}
+        rows = (
+            inputs
+            | CountSharedParagraphs(2)
+            | beam.FlatMapTuple(lambda _, data: np.frombuffer(data, ROW_SHARED).tolist())
         )
-        assert sum(sink._sizes.values()) <= 20_000
-    files = sink.close()
-    assert [file.path for file in files] == sorted(file.path for file in files)
-    assert sum(file.rows for file in files) == 40
-    assert len([file for file in files if "lang=en" in file.path]) > 1
-    for file in files:
-        assert pq.read_table(file.staged).num_rows == file.rows
+        assert_that(rows, equal_to([(row, len(essay(1, words=20))) for row in (0, 2)]))

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.records import Cleaned, Quarantined, RawRecord, Rejection
 from tests.hostile import misbehave
-from transforms.text.clean import CleaningOptions
+from transforms.text.cleaning_options import CleaningOptions
 from transforms.worker_pool import ORPHAN_SECONDS, CleaningPool, Result, WorkerLimits
 
 LIMITS = WorkerLimits(workers=2, timeout_seconds=2, max_memory_bytes=200 << 20)
@@ -67,7 +67,7 @@ def test_a_worker_that_hangs_ends_soon_after_its_parent_was_killed() -> None:
     code = """
 from schemas.records import RawRecord
 from tests.hostile import misbehave
-from transforms.text.clean import CleaningOptions
+from transforms.text.cleaning_options import CleaningOptions
 from transforms.worker_pool import CleaningPool, WorkerLimits
 pool = CleaningPool(CleaningOptions(), WorkerLimits(workers=1, timeout_seconds=1), misbehave)
 ready = RawRecord("ready.txt", 1, b"", "text/plain")

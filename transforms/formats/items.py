@@ -43,6 +43,8 @@ class InputFile:
     uri: str
     size: int | None = None  # bytes as stored; None when the file system does not say
     modified_at: dt.datetime | None = None  # UTC
+    ordinal: int = 0  # its place among all files of the snapshot that is made
+    attempt: int = 1  # the how manieth reading of it this is
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -182,6 +182,7 @@ def _numbered(file: InputFile, number: int, path: str | None, item: Item) -> Raw
         error_type=type(item.error.__cause__ or item.error).__name__,
         error_message=error_text(str(item.error)),
         stage=item.error.stage,
+        attempts=file.attempt,
         retryable=item.error.retryable,
         raw_prefix=item.prefix[:256] or None,
     )
@@ -201,6 +202,7 @@ def _raw_record(file: InputFile, number: int, member: str | None, content: bytes
         title=_storable(item.title),
         authors=tuple(filter(None, map(_storable, item.authors))),
         published=_storable(item.published),
+        attempt=file.attempt,
     )
 
 

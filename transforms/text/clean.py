@@ -9,14 +9,15 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from schemas.records import Cleaned, Document, RawRecord, Rejection, RemovedText, doc_id
+from schemas.records import Cleaned, Document, RawRecord, Rejection, RemovedText, source_columns
 from transforms.text.boilerplate import Stripped, join_lines, strip_boilerplate
+from transforms.text.cleaning_options import CleaningOptions
 from transforms.text.extract import Extraction, extract
 from transforms.text.extraction import first_sources
 from transforms.text.fingerprint import fingerprint
 from transforms.text.language import DetectedLanguage, ask_langdetect, detect_language, detect_mix
 from transforms.text.metadata import TextMetadata, read_metadata
-from transforms.text.recurring import line_keys, recurring_group, recurring_lines
+from transforms.text.recurring import RECURRING, line_keys, recurring_group, recurring_lines
 
 MOSTLY_CUT_SHARE = 0.4
 """A document that lost more than this share of its characters as boilerplate is flagged, not trusted. What was cut was
@@ -24,25 +25,7 @@ boilerplate all the same, but hardly anything else is there: of 26 pages that lo
 content up to a share of .4, .16 up to .5, and .04 beyond."""
 
 
-DETECTORS = {"ensemble": detect_language, "langdetect": ask_langdetect}
-"""What `CleaningOptions.language_detector` may be."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class CleaningOptions:
-    """What decides whether a readable record is kept."""
-
-    languages: tuple[str, ...] = ()  # BCP 47, with a script or, for all scripts, without; empty keeps every language
-    min_letters: int = 10  # fewer, and a text says too little to be worth a row
-    language_detector: str = "ensemble"  # a name in `DETECTORS`
-
-    def __post_init__(self) -> None:
-        if self.language_detector not in DETECTORS:
-            raise ValueError(
-                f"language_detector is {self.language_detector!r}; it must be one of {', '.join(DETECTORS)}"
-            )
-        if self.min_letters < 1:
-            raise ValueError(f"min_letters is {self.min_letters}; it must be at least 1")
+_DETECTORS = {"ensemble": detect_language, "langdetect": ask_langdetect}
 
 
 def clean(record: RawRecord, options: CleaningOptions) -> Cleaned | Rejection:
@@ -63,7 +46,7 @@ def clean(record: RawRecord, options: CleaningOptions) -> Cleaned | Rejection:
         rules = ", ".join(sorted({cut.rule for cut in stripped.removed}))
         detail = f"every line was cut as boilerplate, by {rules}"
         return Rejection(reason="empty", stage="strip", detail=detail, text=extraction.text, **source)
-    language = DETECTORS[options.language_detector](stripped.text)
+    language = _DETECTORS[options.language_detector](stripped.text)
     rejection = _unwanted(stripped.text, language, options, source)
     if rejection:
         return rejection
@@ -96,25 +79,49 @@ def cut_recurring(
     return _cleaned(revised, numbers)
 
 
-def source_columns(record: RawRecord) -> dict[str, Any]:
-    """The `Source` columns of a record, as keyword arguments for a row of any data set."""
-    return {
-        "doc_id": doc_id(record.source_uri, record.member, record.number),
-        "source_uri": record.source_uri,
-        "member": record.member,
-        "source_offset": record.source_offset,
-        "source_length": len(record.content),
-        "source_sha256": hashlib.sha256(record.content).hexdigest(),
-        "media_type": record.media_type,
-        "charset": record.charset,
-        "source_modified_at": record.source_modified_at,
-    }
+def recut(
+    document: Document,
+    line_numbers: Sequence[int],
+    kept_line_numbers: Sequence[int] | None,
+    documents_with: Mapping[int, int],
+    min_letters: int,
+) -> Cleaned | None:
+    """What `cut_recurring` makes of a document that other counts may have cut before; None where it stays the same.
+
+    `line_numbers` are those of the text before any recurring line was cut, `kept_line_numbers` of the text as it
+    stands, None where none was. The `line_numbers` of the result are those of its text.
+    """
+    whole = document
+    if kept_line_numbers is not None:
+        whole = _with_recurring(document, line_numbers, kept_line_numbers)
+    cut = cut_recurring(whole, line_numbers, documents_with, min_letters)
+    if cut is None and kept_line_numbers is None:
+        return None
+    judged = cut or _cleaned(whole, tuple(line_numbers))
+    anew = judged.document
+    same = (anew.text, anew.removed, anew.title) == (document.text, document.removed, document.title)
+    return None if same else judged
+
+
+def _with_recurring(document: Document, line_numbers: Sequence[int], kept_line_numbers: Sequence[int]) -> Document:
+    """The document before `cut_recurring`, but for the measures of its text."""
+    lines = dict(zip(kept_line_numbers, document.text.split("\n"), strict=True))
+    lines |= {cut.start_line: cut.text for cut in document.removed if cut.rule.startswith(RECURRING)}
+    text = "\n".join(lines.get(number, "") for number in line_numbers)
+    removed = tuple(cut for cut in document.removed if not cut.rule.startswith(RECURRING))
+    whole = dataclasses.replace(document, text=text, removed=removed, language_mix=detect_mix(text, document.language))
+    sources = document.metadata_sources
+    if _declares_all(document.extractor) or not (sources.title or "text:").startswith("text:"):
+        return whole
+    read = _read_text(text, line_numbers, removed)
+    return dataclasses.replace(
+        whole, title=read.title, metadata_sources=dataclasses.replace(sources, title=read.sources.title)
+    )
 
 
 def describe(extraction: Extraction, stripped: Stripped) -> TextMetadata:
     """Title, authors, date and site: what the format declares first, what can be read from the text second."""
-    # A page that was laid out in HTML says who wrote it in its markup; its first lines of text are a guess beside that.
-    if extraction.extractor.startswith(("trafilatura", "html")):
+    if _declares_all(extraction.extractor):
         read = TextMetadata()
     else:
         read = _read_text(stripped.text, stripped.line_numbers, stripped.removed)
@@ -125,6 +132,11 @@ def describe(extraction: Extraction, stripped: Stripped) -> TextMetadata:
         site_name=extraction.site_name or read.site_name,
         sources=first_sources(extraction.sources, read.sources),
     )
+
+
+def _declares_all(extractor: str) -> bool:
+    # A page that was laid out in HTML says who wrote it in its markup; its first lines of text are a guess beside that.
+    return extractor.startswith(("trafilatura", "html"))
 
 
 def _read_text(text: str, line_numbers: Sequence[int], removed: Sequence[RemovedText]) -> TextMetadata:

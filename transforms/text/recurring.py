@@ -20,21 +20,16 @@ import xxhash
 
 from schemas.records import Document
 from transforms.text.phrases import line_key
+from transforms.text.recurrence import (
+    MIN_DOCUMENTS,
+    MIN_DOCUMENTS_OF_FOLDER,
+    MIN_DOCUMENTS_OF_PROSE,
+    MIN_DOCUMENTS_VARIED,
+)
 from transforms.text.structure import Line, read_line
 
-MIN_DOCUMENTS = 5
-"""Documents of a host, unlike in address and in text, that a line must stand in to be its template. With 2, 39 % of the
-lines cut on 582 development pages were content, with 4 20 %, most of them names of fields on the pages of a shop."""
-
-MIN_DOCUMENTS_OF_PROSE = 20
-"""The same for running text, and between lines of prose: versions of an article, and news of one matter, share some."""
-
-MIN_DOCUMENTS_VARIED = 20
-"""The same for a line that has other numbers or another title in each: a series of reports has such headings."""
-
-MIN_DOCUMENTS_OF_FOLDER = 20
-"""The same where no host is known. There running text stays: files that were put together may have a form in common,
-such as the salutations of speeches."""
+RECURRING = "recurring."
+"""What the ids of these cuts begin with."""
 
 MIN_CHARS_WITHIN = 60  # shortest line that is cut between lines of prose: a shorter one may be a heading
 MIN_LETTERS = 3  # in a line that counts at all: numbers recur for no reason
@@ -80,7 +75,7 @@ def recurring_lines(document: Document, documents_with: Mapping[int, int]) -> di
     for line, count in zip(lines, counts, strict=True):
         at_edge = not own[0] <= line.number <= own[-1]
         if count and count >= _documents_needed(line, at_edge=at_edge, of_host=bool(document.host)):
-            cut[line.number] = "recurring.edge" if at_edge else "recurring.within"
+            cut[line.number] = RECURRING + ("edge" if at_edge else "within")
     lost = sum(len(line.text) for line in lines if line.number in cut)
     return cut if lost <= MAX_SHARE_CUT * len(document.text) else {}
 
