@@ -4,9 +4,10 @@
     python -m benchmarks.kill_runs --moments 20 --s3
 
 A corpus lives through so many rounds. In each, files come, change and go; a run is killed, with its whole process
-group, at a moment drawn evenly from the time that a run takes once all is imported. Then every snapshot passes `verify`, the latest has the
-rows it had or those of one run over all of the input that nobody killed, and after the next run it has the latter. With
-`--s3` the output is a bucket of a SeaweedFS that is started for it. Groups of files are small, so that runs link some.
+group, at a moment drawn evenly from the time that a run takes once it has imported what it needs. Then every snapshot
+passes `verify`, the latest has the rows it had or those of one run over all of the input that nobody killed, and after
+the next run it has the latter. With `--s3` the output is a bucket of a SeaweedFS that is started for it. Groups are
+small, so that runs link some.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from pipeline import cli, housekeeping, job, plan, snapshots
-from pipeline.options import RunOptions
+from pipeline import cli, housekeeping, plan, snapshots
 from schemas.parquet import DATASETS
 from tests.compose import s3_server
 from tests.pipeline.running import prose
 from tests.pipeline.stopping import problems
 from tests.pipeline.test_history_equals_batch import content
 from transforms import publish
+from transforms.files import list_files
 
 FILES, ALIKE = 32, 12
 """Names of files, of which about three in four are there at a time, and how many of them are full of what others have
@@ -73,12 +74,13 @@ def _home(folder: Path, *, s3: bool) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _starter() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that has imported all that a run needs, and forks one for each line of arguments."""
+def _starter() -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """The ends of a process that has imported all that a run needs, and forks one for each line of arguments."""
     command = [sys.executable, "-c", "from benchmarks import kill_runs; kill_runs.serve()"]
     pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
     with subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=nothing) as process:
-        yield process
+        if process.stdin and process.stdout:
+            yield process.stdin, process.stdout
 
 
 def serve() -> None:
@@ -100,9 +102,10 @@ class _Rounds:
     """An input and an output that live on from round to round."""
 
     def __init__(
-        self, folder: Path, output: snapshots.Output, starter: subprocess.Popen[bytes], choose: random.Random
+        self, folder: Path, output: snapshots.Output, starter: tuple[IO[bytes], IO[bytes]], choose: random.Random
     ) -> None:
-        self._folder, self._output, self._starter, self._choose = folder, output, starter, choose
+        self._folder, self._output, self._choose = folder, output, choose
+        self._orders, self._answers = starter
         (folder / "in").mkdir()
         for number in range(FILES * 3 // 4):
             self._write(number)
@@ -117,7 +120,7 @@ class _Rounds:
             else:
                 self._path(at).unlink(missing_ok=True)
         before, expected = self._latest(), self._batch(number)
-        moment = self._choose.uniform(0, statistics.median(self._seconds))
+        moment = self._choose.uniform(0, statistics.median(self._seconds[-5:]))  # the machine has other work, too
         left = self._kill(moment)
         after = self._latest()
         _require(after[1] == (before[1] if after[0] == before[0] else expected), "the latest is not whole")
@@ -150,10 +153,10 @@ class _Rounds:
         text = content(seed) if number < ALIKE else json.dumps({"text": prose(seed, 200)})
         self._path(number).write_text(text, encoding="utf-8")
 
-    def _run(self) -> float:
+    def _run(self, output: str = "") -> float:
         """Run to the end; how long it took, in seconds."""
         began = time.monotonic()
-        self._start()
+        self._start(output)
         _require((code := self._answer()) == 0, f"a run that nobody killed exits with {code}")
         return time.monotonic() - began
 
@@ -161,7 +164,7 @@ class _Rounds:
         """Kill a run at a moment of its life, in seconds; how far it had come."""
         had = set(self._left())
         pid = self._start()
-        if not select.select([self._starter.stdout], [], [], moment)[0]:
+        if not select.select([self._answers], [], [], moment)[0]:
             os.killpg(pid, signal.SIGKILL)
         if self._answer() != -signal.SIGKILL:
             return "was not killed"
@@ -170,35 +173,34 @@ class _Rounds:
             return "killed while it published"
         return "killed while it worked" if left else "killed before it wrote anything"
 
-    def _start(self) -> int:
+    def _start(self, output: str = "") -> int:
         """Start a run; its process."""
         options = ["--on-delete", "drop", "--workers", "1", "--max-quarantine", "1"]
-        arguments = ["run", str(self._folder / "in"), "--output", self._output.root, *options]
-        assert self._starter.stdin
-        self._starter.stdin.write(json.dumps(arguments).encode() + b"\n")
+        arguments = ["run", str(self._folder / "in"), "--output", output or self._output.root, *options]
+        self._orders.write(json.dumps(arguments).encode() + b"\n")
         return self._answer()
 
     def _answer(self) -> int:
-        assert self._starter.stdout
-        return int(self._starter.stdout.readline())
+        return int(self._answers.readline())
 
     def _left(self) -> list[str]:
         """All files of the output but the lock, which stays."""
-        listed = snapshots.list_files(self._output.root)
+        listed = list_files(self._output.root)
         return [path for path in listed if path.count("/") > 1]
 
-    def _latest(self) -> tuple[str, Rows]:
+    def _latest(self, output: snapshots.Output | None = None) -> tuple[str, Rows]:
         """The run id and the rows of the latest snapshot."""
-        found = snapshots.latest(self._output)
+        output = output or self._output
+        found = snapshots.latest(output)
         if found is None:
             sys.exit("there is no snapshot any more")
-        return found[0], _rows(self._output, *found)
+        return found[0], _rows(output, *found)
 
     def _batch(self, number: int) -> Rows:
         """The rows of a first run over all of the input."""
         output = snapshots.Output(str(self._folder / f"batch-{number}"))
-        result = job.run(RunOptions(inputs=(str(self._folder / "in"),), output=output.root, workers=1))
-        return _rows(output, result.run_id, result.manifest)
+        self._run(output.root)
+        return self._latest(output)[1]
 
     def _count_links(self) -> None:
         run_id, manifest = snapshots.latest(self._output) or ("", {"files": []})

@@ -19,6 +19,7 @@ import pytest
 
 from pipeline import plan, snapshots, verify
 from tests.pipeline.running import run
+from transforms import publish as groups
 from transforms.files import read_file, write_file
 from transforms.parquet_sink import PublishedFile, digest_of
 
@@ -75,6 +76,13 @@ def recorded(output: snapshots.Output, addition: Path) -> tuple[dict[str, Any], 
         return publish(output, str(addition)), steps
 
 
+def small_groups(patch: pytest.MonkeyPatch, group_bytes: int) -> None:
+    """Have runs make small groups of files, so that the next one can link some and write others anew."""
+    patch.setattr(groups, "GROUP_TEXT_BYTES", group_bytes)
+    patch.setattr(groups, "FULL_TEXT_BYTES", group_bytes // 2)
+    patch.setattr(plan, "SPLIT_FILES", 2)
+
+
 def problems(output: snapshots.Output) -> list[str]:
     """What `verify` finds, but for what it calls harmless."""
     found = list(verify.verify_pointer(output))
@@ -87,7 +95,8 @@ def problems(output: snapshots.Output) -> list[str]:
 def publisher() -> Iterator[Callable[..., bool]]:
     """A function that publishes in a process of its own, and tells whether that was killed at a step.
 
-    `addition=` publishes the files of another output as `publish` does, `inputs=` runs on them, locally.
+    `addition=` publishes the files of another output as `publish` does, `inputs=` runs on them, locally, with groups of
+    `group_bytes=` where that is given.
     The processes are forked from one that has imported all they need.
     """
     command = [sys.executable, "-m", "tests.pipeline.stopping"]
@@ -121,9 +130,17 @@ def _serve() -> None:
 
 
 def _obey(
-    output: str, step: str, environment: dict[str, str], addition: str | None = None, inputs: list[str] | None = None
+    *,
+    output: str,
+    step: str,
+    environment: dict[str, str],
+    addition: str | None = None,
+    inputs: list[str] | None = None,
+    group_bytes: int | None = None,
 ) -> None:
     os.environ.update(environment)
+    if group_bytes:
+        small_groups(pytest.MonkeyPatch(), group_bytes)
     plan.use_file_systems(())
 
     def die_at(reached: str) -> None:

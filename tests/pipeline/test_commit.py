@@ -19,7 +19,8 @@ import pytest
 
 from pipeline import snapshots
 from tests.pipeline.running import call, corpus, prose, run
-from tests.pipeline.stopping import ROOT, STEPS, problems, publish, publisher, recorded
+from tests.pipeline.stopping import ROOT, STEPS, problems, publish, publisher, recorded, small_groups
+from tests.pipeline.test_history_equals_batch import published
 from transforms import files
 
 Publisher = Callable[..., bool]
@@ -85,6 +86,33 @@ def test_a_run_killed_at_a_step(home: Path, tmp_path: Path, kill_at: Publisher, 
     run(home / "in", output=tmp_path / "undisturbed")
     expected = run(home / "more", output=tmp_path / "undisturbed").manifest["digest"]
     assert run(home / "more", output=tmp_path / "out").manifest["digest"] == expected
+
+
+@pytest.mark.parametrize("step", ["files of earlier snapshots taken", "snapshot renamed"])
+def test_a_run_that_links_groups_killed_at_a_step(
+    tmp_path: Path, kill_at: Publisher, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    small_groups(monkeypatch, group_bytes=1200)
+    folder, output = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for number in range(6):
+        (folder / f"{number}.txt").write_text(prose(number), encoding="utf-8")
+    first = run(folder, output=output)
+    (folder / "0 before all.txt").write_text(prose(1), encoding="utf-8")
+    (folder / "4.txt").unlink()
+    assert kill_at(str(output), step, inputs=[str(folder)], group_bytes=1200)
+    where = {"files of earlier snapshots taken": "_staging/*/snapshot", "snapshot renamed": "snapshots/*"}[step]
+    linked = [path.name for path in output.glob(f"{where}/*/**/{first.run_id}-*.parquet") if path.stat().st_nlink > 1]
+    assert linked
+    assert snapshots.read_base(snapshots.Output(str(output))).run_id == first.run_id
+    assert problems(snapshots.Output(str(output))) == []
+    second = run(folder, output=output)
+    names = [{group["name"] for group in result.manifest["groups"]} for result in (first, second)]
+    assert names[0] & names[1]
+    (folder / "4.txt").write_text(prose(4), encoding="utf-8")  # what is gone from the input stays in the output
+    run(folder, output=tmp_path / "batch")
+    assert published(output) == published(tmp_path / "batch")
+    assert problems(snapshots.Output(str(output))) == []
 
 
 # --- calls that fail

@@ -40,11 +40,11 @@ def test_neighbouring_splits_are_grouped_until_their_text_fills_a_file(monkeypat
     assert groups_of_splits(shards) == groups_of_splits(shards[::-1]) == expected
 
 
-def test_a_published_group_that_is_full_stays_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_full_stays_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "GROUP_TEXT_BYTES", 100)
     monkeypatch.setattr(publish, "FULL_TEXT_BYTES", 50)
     shards = shards_of_sizes([60, 30, 50, 49, 5], {2: "full", 3: "small", 4: "small too"})
-    expected = {0: 0, 1: 0, 3: 1, 4: 1, 2: 2}
+    expected = {1: 0, 3: 0, 4: 0, 0: 1, 2: 2}
     assert groups_of_splits(shards) == groups_of_splits(shards[::-1]) == expected
 
 
