@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.cli import main
+from pipeline.cli import program
 
 if __name__ == "__main__":
-    main()
+    program()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import os
@@ -43,6 +44,25 @@ def main(arguments: list[str] | None = None) -> None:
     except click.Abort:  # Ctrl-C, where nothing has to be said
         code = 128 + signal.SIGINT
     sys.exit(code)
+
+
+def program() -> typing.NoReturn:
+    """`main` as a program of its own, which ends as soon as all is said and put away.
+
+    The interpreter would go on to take the libraries apart, and with their threads one run in hundreds aborted there.
+    """
+    code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    atexit._run_exitfuncs()  # noqa: SLF001  # as the interpreter does
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        code = code or EXIT_FAILED
+    os._exit(code)
 
 
 def _split_at_dashes(arguments: list[str]) -> tuple[list[str], tuple[str, ...]]:
@@ -127,24 +147,29 @@ def _run(inputs: tuple[str, ...], config: str | None, **given: Any) -> None:
     _tell(result, options)
 
 
-def _retry(directory: str, **given: Any) -> None:
-    """Read the files in quarantine again for which that may help, as the latest run to DIR did.
+def _retry(directory: str, config: str | None, **given: Any) -> None:
+    """Read the files in quarantine again for which that may help, with the configuration of the latest run to DIR.
 
-    What follows -- goes to Beam.
+    Limits and workers are as given here or in the configuration file. What follows -- goes to Beam.
     """
+    names = {each.name for each in retry_parameters()}
+    values = {name: value for name, value in _config(config).items() if name in names}
+    values |= {name: value for name, value in given.items() if value is not None}
     from pipeline import logs
 
-    logs.configure(given["log_format"] or "text")
+    logs.configure(values.get("log_format", "text"))
     from pipeline import job, plan, report, retry, snapshots
 
     with _failures():
         plan.require_extras([directory])
         beam = click.get_current_context().obj or ()
         plan.use_file_systems(beam)
-        options = retry.options_of(directory, beam=beam, **{name: value for name, value in given.items() if value})
+        options = retry.options_of(directory, beam=beam, **values)
         files = retry.files_to_retry(snapshots.Output(directory))
         if not files:
-            click.echo("no file is worth another try")
+            click.echo(
+                "no file is worth another try: `millstream sql DIR 'from quarantine'` shows what failed, and why"
+            )
             return
         with _stopped_by_signals(), report.progress(options.log_format):
             result = job.run(options, files)
@@ -211,7 +236,7 @@ def _config(config: str | None) -> dict[str, Any]:
 
 def retry_parameters() -> list[click.Parameter]:
     """The parameters of `retry`: those of `run` that decide no row."""
-    names = ("workers", "max_memory_bytes", "timeout_seconds", "max_quarantine", "log_format")
+    names = ("workers", "max_memory_bytes", "timeout_seconds", "max_quarantine", "log_format", "config")
     return [click.Argument(["directory"], metavar="DIR"), *(each for each in run_parameters() if each.name in names)]
 
 

@@ -83,15 +83,18 @@ def print_formats(formats: dict[str, tuple[int, int]]) -> None:
 
 def print_result(result: Result) -> None:
     """What became of each file, what was decided and why, and where the Parquet is."""
-    console.print(_files_table(result))
     changes = result.changes
-    said = ", ".join(f"{getattr(changes, name)} {name}" for name in ("new", "changed", "unchanged", "deleted"))
-    console.print(f"Files   {said}" + ("" if changes else "; the snapshot stays as it is"))
-    if result.manifest["counts"]["documents"]:
-        _print_documents(result)
-    for dataset in ("rejects", "quarantine"):
-        for reason, rows in result.manifest["counts"][dataset].items():
-            console.print(f"{dataset}: {rows} {reason}")
+    said = ", ".join(f"{getattr(changes, name)} {name}" for name in ("new", "changed", "unchanged", "gone"))
+    if changes:
+        console.print(_files_table(result))
+        if result.manifest["counts"]["documents"]:
+            _print_documents(result)
+        for dataset in ("rejects", "quarantine"):
+            for reason, rows in result.manifest["counts"][dataset].items():
+                console.print(f"{dataset}: {rows} {reason}")
+        console.print(f"Files   {said}", soft_wrap=True)
+    else:
+        console.print(f"Files   {said}; the snapshot stays as it is", soft_wrap=True)
     counts = {dataset: sum(reasons.values()) for dataset, reasons in result.manifest["counts"].items()}
     console.print(
         f"Records {result.manifest['records']} = documents {counts['documents']} + rejects {counts['rejects']} "

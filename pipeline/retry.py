@@ -46,5 +46,5 @@ def files_to_retry(output: snapshots.Output) -> list[InputFile]:
                 if file.uri == uri
             ]
         except UsageError:
-            log.warning("not tried again, as it is not there any more: %s", uri)
+            log.warning("not tried again, as it is not to be found from here: %s", uri)
     return files
