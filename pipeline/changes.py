@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime as dt
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from schemas.parquet import schema_of
 from schemas.records import SourceFile
@@ -20,7 +21,10 @@ from transforms.formats.read import InputFile
 from transforms.key_files import Array
 from transforms.publish import LEDGER
 from transforms.read_files import sha256_of
-from transforms.shards import DROPPED, SOURCE, Shard, write_sources
+from transforms.shards import DROPPED, SOURCE, Shard, open_checked, write_sources
+
+_GROUP = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}-\d+(?=-)")
+"""The name of a group, at the beginning of that of a file; an empty file belongs to none."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -34,11 +38,12 @@ class Changes:
     new: int  # files
     changed: int
     unchanged: int
-    deleted: int  # published, and not named by the inputs any more
+    gone: int  # published, and not named by the inputs any more
+    unreadable: int = 0  # of the unchanged: it can't be told whether they are
 
     @property
     def dropped(self) -> int:
-        """The published files whose rows go: those that were changed, and those that were deleted if they are to go."""
+        """The published files whose rows go: those that were changed, and those that are gone if they are to go."""
         return sum(int((of_group["ordinal"] == DROPPED).sum()) for of_group in self.published)
 
     @property
@@ -61,27 +66,48 @@ class Ledger:
 def read_ledger(snapshot: str, manifest: Mapping[str, Any]) -> Ledger:
     """The ledger of a snapshot, by its manifest. Raises `OSError`."""
     tables, sizes = [schema_of(SourceFile).empty_table()], []
+    paths = files_by_group(manifest["files"])
     for group in manifest["groups"]:
-        of_group = list(_tables(snapshot, files_of_group(group["name"], manifest["files"])))
+        of_group = list(_tables(snapshot, paths.get(group["name"], [])))
         tables += of_group
         sizes.append(sum(map(len, of_group)))
     return Ledger(pa.concat_tables(tables).combine_chunks(), sizes)
 
 
-def _tables(snapshot: str, paths: Sequence[str]) -> Iterator[pa.Table]:
+def _tables(snapshot: str, paths: Sequence[str], columns: list[str] | None = None) -> Iterator[pa.Table]:
     for path in paths:
         if path.startswith(f"{LEDGER}/"):
-            with open_file(posixpath.join(snapshot, path)) as stream:
-                yield pq.read_table(stream)
+            try:
+                with open_file(posixpath.join(snapshot, path)) as stream:
+                    yield open_checked(stream).read(columns)
+            except (OSError, pa.ArrowException) as error:
+                raise OSError(
+                    f"{posixpath.join(snapshot, path)} can't be read, `millstream verify` tells what else is damaged, "
+                    f"and `rollback` goes back to a snapshot that is whole: {error}"
+                ) from error
 
 
-def files_of_group(name: str, files: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The paths of a group's files, relative to the snapshot; their names begin with the group's."""
-    return [file["path"] for file in files if posixpath.basename(file["path"]).startswith(f"{name}-")]
+def files_by_group(files: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The paths of the files of each group, relative to the snapshot; their names begin with its name.
+
+    >>> files_by_group([{"path": "rejects/20260101T000000Z-00ab12-00000-000.parquet"}])
+    {'20260101T000000Z-00ab12-00000': ['rejects/20260101T000000Z-00ab12-00000-000.parquet']}
+    """
+    groups: collections.defaultdict[str, list[str]] = collections.defaultdict(list)
+    for file in files:
+        groups["-".join(posixpath.basename(file["path"]).split("-")[:3])].append(file["path"])
+    return dict(groups)
+
+
+def gone_files(snapshot: str, manifest: Mapping[str, Any], files: Sequence[InputFile]) -> list[str]:
+    """The files that a snapshot has rows of, of whatever version it is, and the input does not name any more."""
+    ledger = _tables(snapshot, [file["path"] for file in manifest["files"]], ["source_uri"])
+    named = {file.uri for file in files}
+    return [uri for table in ledger for uri in table["source_uri"].to_pylist() if uri not in named]
 
 
 def changes_since(
-    ledger: Ledger, files: Sequence[InputFile], *, by_content: bool, drop_deleted: bool, again: bool = False
+    ledger: Ledger, files: Sequence[InputFile], *, by_content: bool, drop_gone: bool, again: bool = False
 ) -> Changes:
     """What is to be done about the files of the input, each of which is there once.
 
@@ -90,7 +116,7 @@ def changes_since(
     """
     place = pc.index_in(pa.array([file.uri for file in files], pa.string()), value_set=ledger.files["source_uri"])
     was = _Was(ledger)
-    read, found, stays = [], np.zeros(len(ledger.files), bool), np.full(len(ledger.files), not drop_deleted)
+    read, found, stays = [], np.zeros(len(ledger.files), bool), np.full(len(ledger.files), not drop_gone)
     modified = ledger.files["modified_at"].to_numpy().copy()
     for file, at in zip(files, place.to_pylist(), strict=True):
         same = at is not None and not again and was.same(file, at, by_content=by_content)
@@ -115,7 +141,8 @@ def changes_since(
         new=len(read) - changed,
         changed=changed,
         unchanged=int((found & stays).sum()),
-        deleted=0 if again else int((~found).sum()),
+        gone=0 if again else int((~found).sum()),
+        unreadable=was.unreadable,
     )
 
 
@@ -126,36 +153,49 @@ class _Was:
         self._size = ledger.files["size"].to_pylist()
         self._modified = ledger.files["modified_at"].cast(pa.int64()).to_pylist()
         self._sha256 = ledger.files["sha256"]
+        self.unreadable = 0
 
     def same(self, file: InputFile, at: int, *, by_content: bool) -> bool:
-        """Whether a file is what it was, as far as can be told; one that could not be read then stays unread."""
+        """Whether a file is what it was, as far as can be told; one that could not be read then stays unread.
+
+        One that was read, and can't be looked at now, is kept: a disk that is away takes no documents along.
+        """
+        known = self._sha256[at].as_py()
+        if known is not None and file.size is None:
+            self.unreadable += 1
+            return True
         if file.size != self._size[at]:
             return False
         microseconds = (file.modified_at - _EPOCH) // dt.timedelta(microseconds=1) if file.modified_at else None
-        known = self._sha256[at].as_py()
-        if known is None or (microseconds == self._modified[at] and microseconds is not None and not by_content):
-            return bool(microseconds == self._modified[at])
+        if known is None:
+            return self._modified[at] is None or bool(microseconds == self._modified[at])
+        if microseconds is not None and microseconds == self._modified[at] and not by_content:
+            return True
         try:
             return bool(sha256_of(file.uri) == known)
         except OSError:
-            return False  # reading it anew puts into a row why
+            self.unreadable += 1
+            return True
 
 
 def published_shards(
     snapshot: str, manifest: Mapping[str, Any], changes: Changes, staging: str, first_split: int
 ) -> tuple[Shard, ...]:
     """The groups of a snapshot as shards of a run, numbered from `first_split` on; what they want is written down."""
-    shards = []
+    shards, paths = [], files_by_group(manifest["files"])
     for number, (group, sources) in enumerate(zip(manifest["groups"], changes.published, strict=True), first_split):
         folder = posixpath.join(staging, "published", f"{number:06d}")
-        paths = files_of_group(group["name"], manifest["files"])
+        if sources["documents"].sum() != group["documents"]:
+            raise OSError(f"the ledger of {group['name']} in {snapshot} does not add up: see `millstream verify`")
         shards.append(
             Shard(
                 split=number,
                 folder=folder,
                 documents=group["documents"],
                 text_bytes=group["text_bytes"],
-                files=tuple((posixpath.dirname(path), posixpath.join(snapshot, path)) for path in sorted(paths)),
+                files=tuple(
+                    (posixpath.dirname(path), posixpath.join(snapshot, path)) for path in sorted(paths[group["name"]])
+                ),
                 sources=write_sources(posixpath.join(folder, "sources.bin"), sources),
                 group=group["name"],
                 decisions=group["decisions"],

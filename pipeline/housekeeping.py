@@ -25,8 +25,9 @@ DEAD_AFTER_SECONDS = 7 * 86400
 def confirm(output: snapshots.Output, base: snapshots.Base) -> None:
     """Note that a run found nothing to publish: `latest.json` stays as it is, byte for byte, and is as of now.
 
-    Raises `BusyError` when another run has published meanwhile, and `OSError`.
+    Raises `BusyError` when another run has published meanwhile, and `OSError`, also when the snapshot is not whole.
     """
+    _require_whole(output, base.run_id or "", base.manifest or {"files": []})
     pointer = output.path(snapshots.LATEST)
     if output.is_local:
         os.utime(pointer)
@@ -48,7 +49,10 @@ def roll_back(output: snapshots.Output, run_id: str) -> None:
         version = snapshots.read_pointer(output)[1]
         data = snapshots.manifest_data(output, run_id)
         _require_whole(output, run_id, json.loads(data))
+        last_run = confirmed_at(output) if output.is_local and snapshots.has_pointer(output) else None
         snapshots.point_to(output, run_id, hashlib.sha256(data).hexdigest(), version)
+        if last_run is not None:  # going back is no run
+            os.utime(output.path(snapshots.LATEST), (last_run, last_run))
 
 
 def collect_garbage(output: snapshots.Output, keep: int) -> list[str]:

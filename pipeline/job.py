@@ -23,9 +23,10 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline import graph, housekeeping, plan, snapshots
-from pipeline.changes import Changes, changes_since, files_of_group, published_shards, read_ledger
+from pipeline.changes import Changes, changes_since, files_by_group, gone_files, published_shards, read_ledger
 from pipeline.options import RunOptions, UsageError
 from schemas.parquet import DATASETS
+from schemas.records import SCHEMA_VERSION
 from transforms import progress
 from transforms.files import open_file
 from transforms.formats.read import Columns, InputFile, ReadLimits
@@ -78,22 +79,28 @@ def run(options: RunOptions, again: list[InputFile] | None = None) -> Result:
     """
     output = snapshots.Output(options.output)
     pipeline = _pipeline(options.beam)
-    started = dt.datetime.now(dt.UTC)  # before the first look at a file
-    files = plan.match_inputs(options.inputs, apart_from=options.output) if again is None else again
+    plan.require_inputs(options.inputs)
     with snapshots.exclusive(output):
+        started = dt.datetime.now(dt.UTC)  # before the first look at a file
         base = snapshots.read_base(output)
         old = NOTHING if options.rebuild else _comparable(base.manifest, options)
         published = output.snapshot(base.run_id or "")
+        # An inbox may be empty for an hour; where that would drop what is published, it is a disk that is away.
+        may_be_empty = base.run_id is not None and options.on_delete == "keep"
+        files = again or plan.match_inputs(options.inputs, apart_from=options.output, may_be_empty=may_be_empty)
         changes = changes_since(
             read_ledger(published, old),
             files,
             by_content=options.verify,
-            drop_deleted=options.on_delete == "drop" and again is None,
+            drop_gone=options.on_delete == "drop" and again is None,
             again=again is not None,
         )
+        if options.rebuild and base.manifest:
+            changes = _rebuilt(changes, gone_files(published, base.manifest, files), options)
+        _warn(changes, options)
         if base.run_id and base.manifest and not changes and not options.rebuild:
             housekeeping.confirm(output, base)
-            log.info("nothing is new: unchanged files: %d, gone: %d", changes.unchanged, changes.deleted)
+            log.info("nothing is new: unchanged files: %d, gone: %d", changes.unchanged, changes.gone)
             return Result(base.run_id, published, base.manifest, changes)
         run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         try:
@@ -107,6 +114,30 @@ def run(options: RunOptions, again: list[InputFile] | None = None) -> Result:
         finally:
             snapshots.remove_staging(output, run_id)
     return Result(run_id, output.snapshot(run_id), manifest, changes)
+
+
+def _rebuilt(changes: Changes, gone: list[str], options: RunOptions) -> Changes:
+    """The changes, and the files that are gone. Raises `UsageError` where their documents are to be kept, and can't."""
+    if gone and options.on_delete == "keep":
+        raise UsageError(
+            f"{len(gone)} published files are gone, such as {gone[0]!r}, and a rebuild can't read them: add "
+            "--on-delete drop to let their documents go, or name another --output"
+        )
+    return dataclasses.replace(changes, gone=len(gone))
+
+
+def _warn(changes: Changes, options: RunOptions) -> None:
+    """Say what may well be a mistake."""
+    if changes.unreadable:
+        log.warning("files that can't be looked at now, whose documents are kept: %d", changes.unreadable)
+    if changes.gone and options.on_delete == "drop":
+        log.warning("files that are gone, whose documents are dropped: %d", changes.gone)
+    elif changes.gone > changes.changed + changes.unchanged:
+        log.warning(
+            "most of the published files, %d, are not among the input; their documents are kept. By another path a "
+            "file is another file",
+            changes.gone,
+        )
 
 
 @contextlib.contextmanager
@@ -145,8 +176,9 @@ def _comparable(manifest: dict[str, Any] | None, options: RunOptions) -> dict[st
         if before.get(name) != now.get(name)
     ]
     version = importlib.metadata.version("millstream")
-    if manifest["manifest_version"] != snapshots.MANIFEST_VERSION or manifest["hash_spec"] != HASH_SPEC:
-        differences.append(f"version {manifest['pipeline_version']} compared texts, or kept its books, otherwise")
+    versions = (snapshots.MANIFEST_VERSION, SCHEMA_VERSION, HASH_SPEC)
+    if tuple(manifest.get(name) for name in ("manifest_version", "schema_version", "hash_spec")) != versions:
+        differences = [f"version {manifest['pipeline_version']} wrote it, which kept other books"]
     if differences:
         raise UsageError(
             f"the latest snapshot of {options.output!r} has another configuration: {'; '.join(differences)}. To read "
@@ -175,7 +207,7 @@ def _planned(
     splits, staging = plan.splits_of(changes.read), snapshots.Output(options.output).staging(run_id)
     log.info(
         "run %s, files to read: %d, unchanged: %d, gone: %d",
-        *(run_id, len(changes.read), changes.unchanged, changes.deleted),
+        *(run_id, len(changes.read), changes.unchanged, changes.gone),
     )
     progress.SO_FAR["planned"] = len(changes.read)
     try:
@@ -239,11 +271,14 @@ def _run_graph(pipeline: beam.Pipeline, job: graph.Job, old: dict[str, Any], sna
     with open_file(job.summary) as stream:
         groups = json.loads(stream.read())
     published = {group["name"]: group for group in old["groups"]}
+    paths = files_by_group(old["files"])
+    entries = {file["path"]: file for file in old["files"]}
     return [
-        _as_published(published[group["name"]], old["files"], snapshot, group["files"])
+        _as_published(published[name], [entries[path] for path in paths.get(name, [])], snapshot, group["files"])
         if group["stays"]
         else PublishedGroup(**group | {"files": tuple(PublishedFile(**file) for file in group["files"])})
         for group in groups
+        if (name := group["name"]) and (group["stays"] or group["sources"])
     ]
 
 
@@ -251,9 +286,9 @@ def _as_published(
     group: dict[str, Any], files: list[dict[str, Any]], snapshot: str, ledger: list[dict[str, Any]]
 ) -> PublishedGroup:
     """A group that stays, its ledger replaced by another if there is one."""
-    paths = [path for path in files_of_group(group["name"], files) if not (ledger and path.startswith(f"{LEDGER}/"))]
-    stay = [PublishedFile(posixpath.join(snapshot, file["path"]), **file) for file in files if file["path"] in paths]
-    return PublishedGroup(**group, files=(*stay, *(PublishedFile(**file) for file in ledger)), stays=True)
+    stay = [file for file in files if not (ledger and file["path"].startswith(f"{LEDGER}/"))]
+    linked = [PublishedFile(posixpath.join(snapshot, file["path"]), **file) for file in stay]
+    return PublishedGroup(**group, files=(*linked, *(PublishedFile(**file) for file in ledger)), stays=True)
 
 
 def _sentence(error: Exception) -> str:
@@ -303,6 +338,7 @@ def _manifest(
     files = [file for group in groups for file in group.files]
     return {
         "manifest_version": snapshots.MANIFEST_VERSION,
+        "schema_version": SCHEMA_VERSION,
         "run_id": job.provenance.run_id,
         "started_at": started.isoformat(timespec="seconds"),
         "finished_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -311,7 +347,7 @@ def _manifest(
         "hash_spec": HASH_SPEC,
         "inputs": list(options.inputs),
         "configuration": options.decisive(),
-        "changes": {name: getattr(changes, name) for name in ("new", "changed", "unchanged", "deleted", "dropped")},
+        "changes": {name: getattr(changes, name) for name in ("new", "changed", "unchanged", "gone", "dropped")},
         "sources": changes.sources,
         "records": sum(group.records for group in groups),
         "counts": _counts(groups),

@@ -64,21 +64,37 @@ def _is_installed(package: str) -> bool:
         return False
 
 
-def match_inputs(inputs: Iterable[str], *, apart_from: str = "") -> list[InputFile]:
+def require_inputs(inputs: Iterable[str]) -> None:
+    """Raise `UsageError` for a local input that names nothing, by a short look, before anything is made for a run."""
+    for pattern in inputs:
+        if "://" not in pattern and not os.path.lexists(pattern) and not any(glob.iglob(pattern, recursive=True)):
+            raise _names_nothing(pattern)
+
+
+def _names_nothing(pattern: str) -> UsageError:
+    return UsageError(f"the input {pattern!r} names no file: check the path, and quote a glob")
+
+
+def match_inputs(inputs: Iterable[str], *, apart_from: str = "", may_be_empty: bool = False) -> list[InputFile]:
     """The files that the inputs name, each once, in the order of their URIs; those below `apart_from` are left out.
 
     A folder stands for all files below it but hidden ones, as a shell's glob does; given by name, those are read too.
-    Raises `UsageError` for an input that names nothing or can't be listed.
+    Raises `UsageError` for an input that can't be listed, or names nothing: a local folder that is there, unless it
+    `may_be_empty`.
     """
     own = _identity(apart_from) + "/" if apart_from else None
     found: dict[str, InputFile] = {}
     for pattern in inputs:
         matched = {_identity(file.uri): file for file in _match(pattern)}
-        if not matched:
-            raise UsageError(f"the input {pattern!r} names no file: check the path, and quote a glob")
+        if not matched and not (may_be_empty and os.path.isdir(pattern)):
+            raise _names_nothing(pattern)
         for identity, file in matched.items():
             if not (own and identity.startswith(own)):
                 found[identity] = min(file, found.get(identity, file), key=lambda each: each.uri)
+        if own and (_identity(pattern) + "/").startswith(own):
+            raise UsageError(
+                f"the input {pattern!r} lies in the output {apart_from!r}, which is not read: name another"
+            )
     return sorted(found.values(), key=lambda file: file.uri)
 
 
@@ -125,7 +141,7 @@ def _walk(folder: str) -> Iterator[InputFile]:
         seen.add(os.path.realpath(root))
         folders[:] = [
             name
-            for name in folders
+            for name in sorted(folders)  # which of two links to a folder is followed must not depend on its order
             if not name.startswith(".") and os.path.realpath(os.path.join(root, name)) not in seen
         ]
         yield from (_local_file(os.path.join(root, name)) for name in names if not name.startswith("."))
@@ -138,7 +154,11 @@ def _local_file(path: str) -> InputFile:
         status = os.stat(path)
     except OSError:  # a broken link: whoever opens it will say so in a row
         return InputFile(uri, None, None)
-    return InputFile(uri, status.st_size, dt.datetime.fromtimestamp(status.st_mtime, dt.UTC))
+    try:
+        modified_at = dt.datetime.fromtimestamp(status.st_mtime, dt.UTC)
+    except (ValueError, OverflowError):  # some file systems take the year 10000
+        modified_at = None
+    return InputFile(uri, status.st_size, modified_at)
 
 
 def _spelled(path: str) -> str:

@@ -16,7 +16,6 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from schemas.parquet import from_table, schema_of, to_table
 from schemas.records import Cleaned, Document
@@ -30,6 +29,7 @@ from transforms.shards import (
     documents_with_fingerprints,
     fingerprint_batches,
     numbers_of,
+    open_checked,
     replaced,
 )
 from transforms.stage_text import StagedFile, fingerprint_table
@@ -42,8 +42,8 @@ Without an address the text stands for it. A line must occur in many texts and a
 versions of one page are more evidence than the page itself."""
 
 COUNT = np.dtype([("key", "<u8"), ("documents", "<u4")])
-"""A key, and in how many documents it occurs that are unlike in text and in address, as far as that makes a difference.
-"""
+"""A key, and in how many documents it occurs that are unlike in text and in address: `MIN_DOCUMENTS` for that many or
+more, `ENOUGH_DOCUMENTS` likewise, as nothing in between makes a difference."""
 
 EVIDENCE = "state/recurring"
 """The partition of the counts that the documents of a published group were judged by."""
@@ -110,7 +110,7 @@ def counts_of_partition(_: int, ranges: Iterable[KeyRange]) -> Iterator[tuple[in
     recurs = documents >= MIN_DOCUMENTS
     splits, counted = lines["split"][recurs], np.empty(recurs.sum(), COUNT)
     counted["key"] = lines["key"][recurs]
-    counted["documents"] = np.minimum(documents[recurs], ENOUGH_DOCUMENTS)
+    counted["documents"] = np.where(documents[recurs] < ENOUGH_DOCUMENTS, MIN_DOCUMENTS, ENOUGH_DOCUMENTS)
     for split, of_split in by_split(splits, counted):
         yield split, np.unique(of_split).tobytes()
 
@@ -145,7 +145,7 @@ def _evidence(shard: Shard) -> Array:
     found = [np.empty(0, COUNT)]
     for path in shard.paths(EVIDENCE):
         with open_file(path) as stream:
-            table = pq.read_table(stream)
+            table = open_checked(stream).read()
         counts = np.empty(len(table), COUNT)
         counts["key"], counts["documents"] = table["key"], table["documents"]
         found.append(counts)

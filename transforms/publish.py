@@ -20,7 +20,6 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from schemas.parquet import COUNTED_BY, schema_of, to_table
 from schemas.records import Rejection, Source, SourceFile
@@ -42,15 +41,16 @@ from transforms.shards import (
     Shard,
     documents_with_fingerprints,
     numbers_of,
+    open_checked,
     sources_of,
 )
 from transforms.text.duplicates import EXACT_DUPLICATE, KINDS, THRESHOLD, THRESHOLD_AT_ADDRESS, URL_DUPLICATE
 
-GROUP_TEXT_BYTES = 512 << 20
-"""Text that goes into one group of files: zstd leaves a quarter to a third, for files of 128 MiB or more."""
+GROUP_TEXT_BYTES = 1 << 30
+"""Text that goes into one group of files, at least half of it in all but the last: zstd leaves a quarter to a third."""
 
 FULL_TEXT_BYTES = GROUP_TEXT_BYTES // 2
-"""A published group with as much text stays by itself; a smaller one is joined with what is new.
+"""A group or split with as much text stays by itself; a smaller group is joined with what is new.
 
 So there is one small group at most, and a run writes no more than this beside what is new or decided anew."""
 
@@ -124,7 +124,7 @@ def groups_of_splits(shards: Sequence[Shard]) -> dict[int, int]:
 
 
 def _is_full(shard: Shard) -> bool:
-    return bool(shard.group) and shard.text_bytes >= FULL_TEXT_BYTES
+    return shard.text_bytes >= FULL_TEXT_BYTES
 
 
 def by_group(keyed: tuple[int, Any], groups: dict[int, int]) -> tuple[int, tuple[int, Any]]:
@@ -224,7 +224,7 @@ def _stays(shard: Shard, decisions: str) -> bool:
 
 def _as_it_was(shard: Shard, folder: str, run_id: str, settled: dt.datetime) -> PublishedGroup:
     """A published group that stays; where files of it have another time now, its ledger says so from here on."""
-    ledger = pa.concat_tables(_rows(shard, LEDGER))
+    ledger = pa.concat_tables([schema_of(SourceFile).empty_table(), *_rows(shard, LEDGER)])
     modified = _if_before(settled, pa.array(sources_of(shard)["modified"]).cast(ledger["modified_at"].type))
     if ledger["modified_at"].combine_chunks().equals(modified):
         return PublishedGroup(shard.group, stays=True)
@@ -347,7 +347,7 @@ def _rows(shard: Shard, partition: str) -> Iterator[pa.Table]:
     """The rows of the shard's files of one partition."""
     for path in shard.paths(partition):
         with open_file(path) as stream:
-            for batch in pq.ParquetFile(stream).iter_batches(BATCH_ROWS):
+            for batch in open_checked(stream).iter_batches(BATCH_ROWS):
                 yield pa.Table.from_batches([batch])
 
 

@@ -99,7 +99,10 @@ class Reading:
             self.sha256 = sha256_of(self._file.uri)
             return open_file(self._file.uri)
         with open_file(self._file.uri) as stream:
-            data = stream.read()
+            data = stream.read(HELD_BYTES + 1)
+        if len(data) > HELD_BYTES:  # it has grown since it was listed
+            self.sha256 = sha256_of(self._file.uri)
+            return open_file(self._file.uri)
         self.sha256 = hashlib.sha256(data).hexdigest()
         return io.BytesIO(data)
 

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import itertools
 from collections.abc import Generator, Iterator, Sequence
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -125,11 +126,16 @@ class Places:
         return self._split[ordinal], self._first[ordinal] + (numbers & np.uint64(2**NUMBER_BITS - 1))
 
 
+def open_checked(stream: BinaryIO) -> pq.ParquetFile:
+    """A Parquet file, its pages checked by their checksums: damage must not go on into a snapshot that looks whole."""
+    return pq.ParquetFile(stream, page_checksum_verification=True)
+
+
 def fingerprint_batches(shard: Shard, columns: list[str], rows: int) -> Generator[pa.Table]:
     """Some columns of the fingerprints of a shard, so many rows at a time."""
     for path in shard.paths(MARKS):
         with open_file(path) as stream:
-            for batch in pq.ParquetFile(stream).iter_batches(columns=columns, batch_size=rows):
+            for batch in open_checked(stream).iter_batches(columns=columns, batch_size=rows):
                 yield pa.Table.from_batches([batch])
 
 
@@ -194,7 +200,7 @@ class _Rows:
 def _tables(paths: list[str]) -> Generator[pa.Table]:
     for path in paths:
         with open_file(path) as stream:
-            for batch in pq.ParquetFile(stream).iter_batches(batch_size=256):
+            for batch in open_checked(stream).iter_batches(batch_size=256):
                 yield pa.Table.from_batches([batch])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from pipeline import job, snapshots, verify
 from pipeline.cli import main
 from pipeline.options import RunOptions
+
+LONG_AGO = 1_700_000_000
 
 SYLLABLES = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
 
@@ -41,6 +44,21 @@ def run(*inputs: str | Path, output: Path, **options: Any) -> job.Result:
     """Run as `millstream run` does, with two workers unless told otherwise."""
     given = RunOptions(inputs=tuple(map(str, inputs)), output=str(output), **({"workers": 2} | options))
     return job.run(given)
+
+
+def write(folder: Path, texts: dict[str, str], *, at: float = LONG_AGO) -> Path:
+    """Files last modified at this time, in seconds since the epoch; by default so long ago that it tells changes."""
+    folder.mkdir(exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+        os.utime(folder / name, (at, at))
+    return folder
+
+
+def changes(result: job.Result) -> dict[str, int]:
+    """What a run found, but for what it did not find."""
+    counts = {name: getattr(result.changes, name) for name in ("new", "changed", "unchanged", "gone", "dropped")}
+    return {name: count for name, count in counts.items() if count}
 
 
 def rows(output: Path, dataset: str) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from pathlib import Path
@@ -12,31 +11,13 @@ from typing import Any
 
 import pytest
 
-from pipeline import job
 from pipeline.options import UsageError
-from tests.pipeline.running import by_name, problems, prose, rows, run
+from tests.pipeline.running import LONG_AGO, by_name, changes, problems, prose, rows, run, write
 from transforms import publish, read_files
-
-LONG_AGO = 1_700_000_000
-
-
-def write(folder: Path, texts: dict[str, str], *, at: float = LONG_AGO) -> Path:
-    """Files last modified at this time, in seconds since the epoch; by default so long ago that it tells changes."""
-    folder.mkdir(exist_ok=True)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-        os.utime(folder / name, (at, at))
-    return folder
 
 
 def ledger(output: Path) -> dict[str, dict[str, Any]]:
     return by_name(output, "state/sources")
-
-
-def changes(result: job.Result) -> dict[str, int]:
-    """What a run found, but for what it did not find."""
-    counts = {name: getattr(result.changes, name) for name in ("new", "changed", "unchanged", "deleted", "dropped")}
-    return {name: count for name, count in counts.items() if count}
 
 
 def state_of(output: Path) -> dict[str, tuple[int, str]]:
@@ -96,7 +77,7 @@ def test_only_what_is_new_is_read(tmp_path: Path, read: list[str]) -> None:
     result = run(write(folder, {"10.txt": prose(10)}), output=output)
     assert read == ["10.txt"]
     assert changes(result) == {"new": 1, "unchanged": 4}
-    assert result.manifest["changes"] == {"new": 1, "changed": 0, "unchanged": 4, "deleted": 0, "dropped": 0}
+    assert result.manifest["changes"] == {"new": 1, "changed": 0, "unchanged": 4, "gone": 0, "dropped": 0}
     assert result.manifest["base"] == first.run_id
     assert result.manifest["sources"] == result.manifest["records"] == 5
     assert by_name(output, "documents").keys() == {*TEXTS, "10.txt"}
@@ -192,7 +173,7 @@ def test_documents_of_a_file_that_is_gone_are_kept_or_dropped(tmp_path: Path, on
     (folder / "2.txt").unlink()
     result = run(folder, output=output, on_delete=on_delete)
     dropped = {"dropped": 1} if on_delete == "drop" else {}
-    assert changes(result) == {"unchanged": 3, "deleted": 1} | dropped
+    assert changes(result) == {"unchanged": 3, "gone": 1} | dropped
     assert ("2.txt" in by_name(output, "documents")) == ("2.txt" in ledger(output)) == (on_delete == "keep")
     assert problems(output) == []
 
@@ -310,7 +291,7 @@ def test_what_decides_no_row_may_change(tmp_path: Path) -> None:
     folder, output = write(tmp_path / "in", TEXTS), tmp_path / "out"
     run(folder, output=output)
     result = run(folder / "1.txt", output=output, workers=1, timeout_seconds=20.0, max_quarantine=0.5)
-    assert changes(result) == {"unchanged": 1, "deleted": 3}
+    assert changes(result) == {"unchanged": 1, "gone": 3}
 
 
 def test_a_rebuild_reads_all_again_and_has_the_rows_of_a_first_run(tmp_path: Path, read: list[str]) -> None:

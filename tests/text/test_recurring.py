@@ -9,6 +9,7 @@ import pytest
 from schemas.records import Document, MetadataSources
 from transforms.text.clean import cut_recurring
 from transforms.text.recurrence import (
+    ENOUGH_DOCUMENTS,
     MIN_DOCUMENTS,
     MIN_DOCUMENTS_OF_FOLDER,
     MIN_DOCUMENTS_OF_PROSE,
@@ -21,6 +22,11 @@ MORE_PROSE = (
     "On Wednesday the company said that a new engine would arrive in spring, and nobody at the pier believed it."
 )
 LONG = "You read this text because our members pay for it, and we thank every one of them for doing so each month."
+
+
+def test_there_are_two_thresholds_as_the_counts_of_a_run_know_no_other() -> None:
+    thresholds = {MIN_DOCUMENTS_OF_FOLDER, MIN_DOCUMENTS_OF_PROSE, MIN_DOCUMENTS_VARIED}
+    assert thresholds <= {MIN_DOCUMENTS, ENOUGH_DOCUMENTS}
 
 
 def document(

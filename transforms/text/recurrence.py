@@ -17,4 +17,6 @@ MIN_DOCUMENTS_OF_FOLDER = 20
 such as the salutations of speeches."""
 
 ENOUGH_DOCUMENTS = max(MIN_DOCUMENTS_OF_PROSE, MIN_DOCUMENTS_VARIED, MIN_DOCUMENTS_OF_FOLDER)
-"""A line that stands in this many stands in enough for everything: how many more changes nothing."""
+"""A line that stands in this many stands in enough for everything: how many more changes nothing.
+
+Neither do counts between `MIN_DOCUMENTS` and this one: each threshold is one of the two."""
