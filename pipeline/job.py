@@ -278,7 +278,7 @@ def _run_graph(pipeline: beam.Pipeline, job: graph.Job, old: dict[str, Any], sna
         if group["stays"]
         else PublishedGroup(**group | {"files": tuple(PublishedFile(**file) for file in group["files"])})
         for group in groups
-        if (name := group["name"]) and (group["stays"] or group["sources"])
+        if (name := group["name"]) and (group["stays"] or group["sources"] or any(group["counts"].values()))
     ]
 
 

@@ -106,7 +106,7 @@ def _problems(output: snapshots.Output, run_id: str, sizes: dict[str, int]) -> I
         intact = intact and whole and not problem
         if problem:
             yield f"{file['path']} {problem}"
-    if intact and manifest["manifest_version"] == snapshots.MANIFEST_VERSION:  # others kept other books
+    if intact and manifest.get("manifest_version") == snapshots.MANIFEST_VERSION:  # others kept other books
         yield from account.differences(manifest)
 
 

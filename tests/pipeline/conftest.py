@@ -57,6 +57,7 @@ def bucket() -> Iterator[Any]:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         mill = boto3.resource("s3").Bucket("mill")
         mill.create()
+        mill.objects.delete()  # what another module's server holds in this process is there still
         plan.use_file_systems(())
         yield mill
     server.stop()

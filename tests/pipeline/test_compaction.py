@@ -74,9 +74,9 @@ def test_after_any_runs_one_group_at_most_is_small_and_no_more_than_it_was_writt
     assert sum(groups) == sum(map(sum, runs))
 
 
-@pytest.mark.parametrize(("new", "times"), [(1 << 20, 128.5), (10 << 20, 13.5), (100 << 20, 2.0)])
+@pytest.mark.parametrize(("new", "times"), [(1 << 20, 256.5), (10 << 20, 26.5), (100 << 20, 3.5)])
 def test_how_often_a_document_is_written_by_small_runs(new: int, times: float) -> None:
-    # Each run writes the small group again, 128 MiB of text on average, until that has become full.
+    # Each run writes the small group again, 256 MiB of text on average, until that has become full.
     groups: list[int] = []
     runs, wrote = 10 * -(-FULL_TEXT_BYTES // new), 0
     for _ in range(runs):
