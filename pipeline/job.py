@@ -132,10 +132,10 @@ def _warn(changes: Changes, options: RunOptions) -> None:
         log.warning("files that can't be looked at now, whose documents are kept: %d", changes.unreadable)
     if changes.gone and options.on_delete == "drop":
         log.warning("files that are gone, whose documents are dropped: %d", changes.gone)
-    elif changes.gone > changes.changed + changes.unchanged:
+    elif changes.gone and changes.new >= changes.gone and not (changes.changed or changes.unchanged):
         log.warning(
-            "most of the published files, %d, are not among the input; their documents are kept. By another path a "
-            "file is another file",
+            "none of the published files, %d, is in the input; their documents are kept. By another path a file is "
+            "another file",
             changes.gone,
         )
 

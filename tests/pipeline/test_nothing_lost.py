@@ -98,3 +98,11 @@ def test_what_another_run_published_meanwhile_is_not_taken_for_gone(
 
     monkeypatch.setattr(snapshots, "exclusive", after_another)
     assert changes(run(folder, output=output, on_delete="drop")) == {"unchanged": 2}
+
+
+def test_a_corpus_by_another_path_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder, output = write(tmp_path / "in", TEXTS), tmp_path / "out"
+    run(folder, output=output)
+    result = run(tmp_path / "in" / ".." / "in", output=output)
+    assert changes(result) == {"new": 4, "gone": 4}
+    assert "none of the published files, 4, is in the input; their documents are kept" in caplog.text
