@@ -124,7 +124,8 @@ def changes_since(
             read.append(file)
         if at is not None:
             found[at], stays[at] = True, same
-            modified[at] = np.datetime64(file.modified_at.replace(tzinfo=None) if file.modified_at else "NaT", "us")
+            if at not in was.unreadable:  # one that may have changed must not get the time of that change
+                modified[at] = np.datetime64(file.modified_at.replace(tzinfo=None) if file.modified_at else "NaT", "us")
     old = ledger.files["source_uri"].filter(pa.array(stays))
     order = np.empty(len(old) + len(read), np.int64)
     uris = pa.concat_arrays([*old.chunks, pa.array([file.uri for file in read], pa.string())])
@@ -142,7 +143,7 @@ def changes_since(
         changed=changed,
         unchanged=int((found & stays).sum()),
         gone=0 if again else int((~found).sum()),
-        unreadable=was.unreadable,
+        unreadable=len(was.unreadable),
     )
 
 
@@ -153,7 +154,7 @@ class _Was:
         self._size = ledger.files["size"].to_pylist()
         self._modified = ledger.files["modified_at"].cast(pa.int64()).to_pylist()
         self._sha256 = ledger.files["sha256"]
-        self.unreadable = 0
+        self.unreadable: set[int] = set()
 
     def same(self, file: InputFile, at: int, *, by_content: bool) -> bool:
         """Whether a file is what it was, as far as can be told; one that could not be read then stays unread.
@@ -162,7 +163,7 @@ class _Was:
         """
         known = self._sha256[at].as_py()
         if known is not None and file.size is None:
-            self.unreadable += 1
+            self.unreadable.add(at)
             return True
         if file.size != self._size[at]:
             return False
@@ -174,7 +175,7 @@ class _Was:
         try:
             return bool(sha256_of(file.uri) == known)
         except OSError:
-            self.unreadable += 1
+            self.unreadable.add(at)
             return True
 
 

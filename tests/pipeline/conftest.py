@@ -13,6 +13,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from pipeline import plan
+from tests.pipeline.published import publish_odd
 from tests.pipeline.running import corpus, prose, run
 
 
@@ -61,3 +62,18 @@ def bucket() -> Iterator[Any]:
         plan.use_file_systems(())
         yield mill
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def odd_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Outputs full of odd things, made once."""
+    return publish_odd(tmp_path_factory.mktemp("odd"))
+
+
+@pytest.fixture
+def odd(odd_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of them, as the folders `hostile` and `empty` here."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("hostile", "empty"):
+        shutil.copytree(odd_runs / name, name, symlinks=True)
+    return tmp_path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import csv
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,24 +22,10 @@ from pipeline import housekeeping, snapshots
 from pipeline.analyst_commands import DATA_SETS
 from pipeline.snapshots import Output
 from schemas import dictionary
-from tests.pipeline.published import HAS_CONTROLS, publish_odd, table_of
+from tests.pipeline.published import HAS_CONTROLS, table_of
 from tests.pipeline.running import call
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def odd_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return publish_odd(tmp_path_factory.mktemp("odd"))
-
-
-@pytest.fixture
-def odd(odd_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of them, as the folders `hostile` and `empty` here."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("hostile", "empty"):
-        shutil.copytree(odd_runs / name, name, symlinks=True)
-    return tmp_path
 
 
 # --- export

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import job, snapshots
 from pipeline.options import UsageError
-from tests.pipeline.running import by_name, changes, problems, prose, run, write
+from tests.pipeline.running import LONG_AGO, by_name, changes, problems, prose, run, write
 
 TEXTS = {f"{number}.txt": prose(number) for number in range(4)}
 
@@ -69,6 +69,22 @@ def test_documents_of_a_file_that_can_not_be_looked_at_now_are_kept(
     assert changes(result) == {"new": 1, "unchanged": 4}
     assert by_name(output, "documents").keys() == {*TEXTS, "new.txt"}
     assert "files that can't be looked at now, whose documents are kept: 4" in caplog.text
+
+
+def test_a_change_that_could_not_be_looked_at_is_found_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, output = write(tmp_path / "in", TEXTS), tmp_path / "out"
+    run(folder, output=output)
+    write(folder, {"1.txt": TEXTS["1.txt"][::-1]}, at=LONG_AGO + 9)
+
+    def fail(uri: str) -> str:
+        raise OSError(f"{uri} is not to be had now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.changes.sha256_of", fail)
+        assert changes(run(write(folder, {"new.txt": prose(50)}), output=output)) == {"new": 1, "unchanged": 4}
+    assert by_name(output, "documents")["1.txt"]["text"] == TEXTS["1.txt"]
+    assert changes(run(folder, output=output)) == {"changed": 1, "unchanged": 4, "dropped": 1}
+    assert by_name(output, "documents")["1.txt"]["text"] == TEXTS["1.txt"][::-1]
 
 
 def test_an_inbox_may_be_empty_where_that_drops_nothing(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from rich.cells import cell_len
 from pipeline import housekeeping, query, rows, snapshots
 from pipeline.analyst_commands import DATA_SETS
 from pipeline.snapshots import Output
-from tests.pipeline.published import HAS_CONTROLS, publish_odd, table_of
+from tests.pipeline.published import HAS_CONTROLS, table_of
 from tests.pipeline.running import call
 
 
@@ -30,20 +30,6 @@ def asked(capsys: pytest.CaptureFixture[str], sql: str, *options: str) -> list[d
     assert call("sql", "out", sql, "--format", "json", *options) == 0
     found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
     return found
-
-
-@pytest.fixture(scope="module")
-def odd_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return publish_odd(tmp_path_factory.mktemp("odd"))
-
-
-@pytest.fixture
-def odd(odd_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of them, as the folders `hostile` and `empty` here."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("hostile", "empty"):
-        shutil.copytree(odd_runs / name, name, symlinks=True)
-    return tmp_path
 
 
 # --- sql: what is read
