@@ -19,9 +19,8 @@ from schemas.records import SourceFile
 from transforms.files import open_file
 from transforms.formats.read import InputFile
 from transforms.key_files import Array
-from transforms.publish import LEDGER
 from transforms.read_files import sha256_of
-from transforms.shards import DROPPED, SOURCE, Shard, open_checked, write_sources
+from transforms.shards import DROPPED, LEDGER, SOURCE, Shard, open_checked, write_sources
 
 _GROUP = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}-\d+(?=-)")
 """The name of a group, at the beginning of that of a file; an empty file belongs to none."""

@@ -31,7 +31,8 @@ from transforms import progress
 from transforms.files import open_file
 from transforms.formats.read import Columns, InputFile, ReadLimits
 from transforms.parquet_sink import PublishedFile, digest_of
-from transforms.publish import LEDGER, PublishedGroup
+from transforms.publish import PublishedGroup
+from transforms.shards import LEDGER
 from transforms.stage_text import Provenance
 from transforms.text.cleaning_options import CleaningOptions
 from transforms.text.fingerprint import HASH_SPEC

@@ -26,8 +26,8 @@ from schemas.digest import TableDigest
 from schemas.parquet import COUNTED_BY, DATASETS
 from transforms.files import is_local, list_files, open_file
 from transforms.parquet_sink import PublishedFile, digest_of
+from transforms.shards import LEDGER
 
-LEDGER = "state/sources"
 SHOWN = 5
 """Problems of one kind that are told one by one."""
 

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.parquet import COUNTED_BY, schema_of, to_table
+from schemas.parquet import schema_of, to_table
 from schemas.records import Rejection, Source, SourceFile
 from transforms.count_shared import ROW_SHARED
 from transforms.cut_recurring import COUNT, EVIDENCE, evidence_table
@@ -29,6 +29,7 @@ from transforms.deduplicate import ROW_VERDICT, SURVIVOR
 from transforms.files import create_file, open_file
 from transforms.formats.read import InputFile
 from transforms.key_files import Array, joined
+from transforms.ledger import Ledger
 from transforms.parquet_sink import ParquetSink, PublishedFile
 from transforms.read_files import FileTally
 from transforms.shards import (
@@ -36,6 +37,7 @@ from transforms.shards import (
     DROPPED,
     DUPLICATES,
     FINGERPRINTS,
+    LEDGER,
     MARKS,
     NO_NUMBER,
     Shard,
@@ -57,7 +59,6 @@ So there is one small group at most, and a run writes no more than this beside w
 DEDUPLICATE = "deduplicate"
 """The stage that rejects duplicates."""
 
-LEDGER = "state/sources"
 
 _SOURCE_COLUMNS = [field.name for field in dataclasses.fields(Source)]
 
@@ -164,7 +165,7 @@ def publish_group(
     ordinals = np.concatenate([sources_of(shard)["ordinal"] for shard in shards])
     is_sorted = bool((np.diff(ordinals[ordinals != DROPPED].astype(np.int64)) > 0).all())
     sink = ParquetSink(posixpath.join(folder, f"{number:05d}-{uuid.uuid4().hex[:8]}"), name, is_sorted=is_sorted)
-    ledger = _Ledger()
+    ledger = Ledger()
     for each in decided:
         for partition, table in rows_of_shard(each):
             sink.write(partition, table)
@@ -356,54 +357,3 @@ def _dropped(shard: Shard) -> pa.Array:
     uris = [uri for table in _rows(shard, LEDGER) for uri in table["source_uri"].to_pylist()]
     is_dropped = sources_of(shard)["ordinal"] == DROPPED
     return pa.array([uri for uri, goes in zip(uris, is_dropped, strict=False) if goes], pa.string())
-
-
-class _Ledger:
-    """Rows as they are written, by file and by reason."""
-
-    def __init__(self) -> None:
-        self.counts: dict[str, dict[str, int]] = {}
-        self.documents = 0  # those of duplicates included
-        self.text_bytes = 0
-        self._by_file: collections.defaultdict[str, collections.Counter[str]] = collections.defaultdict(
-            collections.Counter
-        )
-
-    def add(self, partition: str, table: pa.Table) -> None:
-        """Count the rows that go to a partition."""
-        dataset = {DUPLICATES: "duplicates"}.get(partition, partition.split("/", maxsplit=1)[0])
-        if partition == MARKS:
-            self.documents += len(table)
-            return
-        for entry in pc.value_counts(table["source_uri"]).to_pylist():
-            self._by_file[entry["values"]][dataset] += entry["counts"]
-        if dataset in COUNTED_BY:
-            by_reason = self.counts.setdefault(dataset, {})
-            for entry in pc.value_counts(table[COUNTED_BY[dataset]]).to_pylist():
-                by_reason[entry["values"]] = by_reason.get(entry["values"], 0) + entry["counts"]
-        if "text" in table.column_names and dataset != "duplicates":
-            self.text_bytes += pc.sum(pc.binary_length(table["text"])).as_py() or 0
-
-    def source_files(self, tallies: list[FileTally]) -> list[SourceFile]:
-        """A row for every file that was read or has rows."""
-        read = {tally.file.uri for tally in tallies}
-        unread = [FileTally(InputFile(uri), 0, None) for uri in sorted(self._by_file.keys() - read)]
-        return [
-            SourceFile(
-                source_uri=tally.file.uri,
-                size=tally.file.size,
-                modified_at=tally.file.modified_at,
-                sha256=tally.sha256,
-                records=tally.items,
-                **self._by_file[tally.file.uri],
-            )
-            for tally in [*tallies, *unread]
-        ]
-
-    @staticmethod
-    def unbalanced(sources: list[SourceFile]) -> Iterator[str]:
-        """A sentence for every file whose rows are not what was read from it."""
-        for source in sources:
-            rows = source.documents + source.rejects + source.quarantine
-            if source.records != rows or not rows:
-                yield f"{source.source_uri}: {source.records} records were read, {rows} rows written"

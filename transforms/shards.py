@@ -25,6 +25,9 @@ from transforms.text.fingerprint import HASH_SPEC, SIGNATURE_BYTES
 STAGED = "documents"
 """The partition in which documents wait for their verdict."""
 
+LEDGER = "state/sources"
+"""The partition of the ledger: a row for each file of a shard, in the order of their rows."""
+
 MARKS = "state/fingerprints"
 """The partition of what is compared of the documents of a shard."""
 

@@ -29,6 +29,7 @@ from pipeline import job, snapshots
 from schemas.parquet import DATASETS
 from tests.pipeline.running import by_name, corpus, prose, rows, run
 from transforms import publish
+from transforms.ledger import Ledger
 
 # --- the account
 
@@ -102,7 +103,7 @@ def test_a_run_that_loses_a_row_fails_and_publishes_nothing(
 
 
 def losing_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish._Ledger, "source_files", lambda self, tallies: [])
+    monkeypatch.setattr(Ledger, "source_files", lambda self, tallies: [])
 
 
 def test_a_run_that_loses_a_file_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
