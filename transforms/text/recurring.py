@@ -9,6 +9,7 @@ recur more often.
 
 from __future__ import annotations
 
+import itertools
 import math
 import posixpath
 import re
@@ -55,7 +56,8 @@ def line_keys(text: str, group: str, title: str | None) -> Keys:
 
     A line with a number or the document's title in it has two keys, as it stands and without them.
     """
-    forms = {form for line in text.split("\n") for form in _forms(line, title)}
+    own = line_key(title or "")
+    forms = {form for line in text.split("\n") for form in _forms(line_key(line), own)}
     return np.array(sorted(_key(form, group) for form in forms), np.uint64)
 
 
@@ -66,8 +68,9 @@ def recurring_lines(document: Document, documents_with: Mapping[int, int]) -> di
     cut where no prose of the document's own remains, or less than half of its characters.
     """
     group = recurring_group(document.host, document.source_uri, document.member)
+    own_title = line_key(document.title or "")
     lines = [read_line(at, line) for at, line in enumerate(document.text.split("\n")) if line.strip()]
-    counts = [_count(line, group, document.title, documents_with) for line in lines]
+    counts = [_count(line, group, own_title, documents_with) for line in lines]
     own = [line.number for line, count in zip(lines, counts, strict=True) if line.prose and _is_own(count, document)]
     if not own:
         return {}
@@ -80,9 +83,9 @@ def recurring_lines(document: Document, documents_with: Mapping[int, int]) -> di
     return cut if lost <= MAX_SHARE_CUT * len(document.text) else {}
 
 
-def _count(line: Line, group: str, title: str | None, documents_with: Mapping[int, int]) -> int:
+def _count(line: Line, group: str, title_key: str, documents_with: Mapping[int, int]) -> int:
     """In how many documents a line stands; with other numbers or titles in it, only where they are many."""
-    counts = [documents_with.get(_key(form, group), 0) for form in _forms(line.text, title)]
+    counts = [documents_with.get(_key(form, group), 0) for form in _forms(line.key, title_key)]
     return max([*counts[:1], *(count for count in counts[1:] if count >= MIN_DOCUMENTS_VARIED)], default=0)
 
 
@@ -100,14 +103,13 @@ def _documents_needed(line: Line, *, at_edge: bool, of_host: bool) -> float:
     return MIN_DOCUMENTS_OF_PROSE if of_host and len(line.text) >= MIN_CHARS_WITHIN else math.inf
 
 
-def _forms(line: str, title: str | None) -> list[str]:
+def _forms(key: str, title_key: str) -> list[str]:
     """What makes two lines the same, the strictest first; none for a line that does not count."""
-    key = line_key(line)
-    if sum(map(str.isalpha, _NUMBER.sub("", key))) < MIN_LETTERS:
+    if len(list(itertools.islice(filter(str.isalpha, key), MIN_LETTERS))) < MIN_LETTERS:
         return []
-    own = line_key(title or "")
     # A line that recurs is no title, whoever took it for one.
-    without_title = key.replace(own, "0") if len(own) >= MIN_TITLE_CHARS and own != key else key
+    is_title_within = len(title_key) >= MIN_TITLE_CHARS and title_key != key
+    without_title = key.replace(title_key, "0") if is_title_within else key
     return list(dict.fromkeys((key, _NUMBER.sub("0", without_title))))
 
 
