@@ -234,7 +234,7 @@ def _sketch(shingles: U64) -> npt.NDArray[np.uint8]:
     smallest = np.full(PLACES, _EMPTY)
     for number in range(1, ROUNDS + 1):
         if number == 2:
-            shingles = np.unique(shingles)  # a long text that repeats itself has few, and needs all rounds
+            shingles = _distinct(shingles)  # a long text that repeats itself has few, and needs all rounds
         values = _mix(shingles + _seed(number))
         place = ((values >> np.uint64(32)) * np.uint64(PLACES)) >> np.uint64(32)
         reached = np.full(PLACES, _EMPTY)
@@ -246,6 +246,14 @@ def _sketch(shingles: U64) -> npt.NDArray[np.uint8]:
     seeds = np.array([_seed(ROUNDS + 1 + int(place)) for place in empty])
     smallest[empty] = _mix(shingles[np.newaxis, :] + seeds[:, np.newaxis]).min(axis=1)
     return smallest.astype(np.uint8)
+
+
+def _distinct(values: U64) -> U64:
+    # By sorting: `np.unique` hashes, which takes ten times as long for the 4,000 shingles of an article.
+    ordered = np.sort(values)
+    is_first = np.ones(len(ordered), dtype=np.bool_)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    return ordered[is_first]
 
 
 def _seed(number: int) -> np.uint64:
