@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.resources
+import itertools
 import re
 import tomllib
 import unicodedata
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 Match = Literal["line", "start", "contains", "section"]
@@ -157,25 +159,38 @@ def _alternatives(pattern: str) -> list[str]:
     return [*parts, pattern[start:]]
 
 
-def _first_characters(pattern: str) -> set[str] | None:
-    """The characters that a match can start with; None when they are too many or not plain to see."""
+def _openings(pattern: str) -> set[str]:
+    r"""What a match starts with, by two characters, 0 standing for any digit; by fewer where the next is not plain.
+
+    >>> sorted(_openings(r"(?:re)?tweets?|\d+ likes")), _openings(".* views")
+    (['0', 're', 'tw'], {''})
+    """
+    found = {opening for part in _alternatives(pattern) for opening in _openings_of(part)}
+    return {_DIGIT.sub("0", opening) for opening in found}
+
+
+def _openings_of(part: str) -> set[str]:
+    """The same of a pattern without bars outside of groups; what follows a group is not looked at."""
     found: set[str] = set()
-    for part in _alternatives(pattern):
-        rest = part
-        while True:
-            group = rest[3 : _end_of_group(rest)] if rest.startswith("(?:") else None
-            literal = _LITERAL.match(rest)
-            if group is None and literal is None:
-                return None
-            first = _first_characters(group) if group is not None else {literal[0][-1]} if literal else None
-            if first is None:
-                return None
-            found |= first
-            rest = rest[_end_of_group(rest) + 1 :] if group is not None else rest[len(literal[0]) :] if literal else ""
-            if rest[:1] not in ("?", "*", "{"):
-                break
-            rest = rest[1:] if rest[0] != "{" else "."
-    return found
+    growing = {""}
+    while part and growing:
+        element = _ELEMENT.match(part)
+        if part.startswith("(?:"):
+            end = _end_of_group(part) + 1
+            steps = _openings(part[3 : end - 1])
+        elif element is not None:
+            end = element.end()
+            steps = set(element["set"] or (element["literal"] or "0")[-1])
+        else:
+            break
+        quantifier = _QUANTIFIER.match(part, end)
+        longer = {(opening + step)[:2] for opening in growing for step in steps}
+        once = element is not None and (quantifier is None or quantifier["optional"] == "?")
+        plain = {opening for opening in longer if len(opening) < 2} if once else set()
+        found |= longer - plain
+        growing = plain | (growing if quantifier is not None and quantifier["optional"] else set())
+        part = part[quantifier.end() if quantifier is not None else end :]
+    return found | growing
 
 
 def _end_of_group(pattern: str) -> int:
@@ -188,48 +203,62 @@ def _end_of_group(pattern: str) -> int:
 
 
 _TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[()|]|[^()|]", re.DOTALL)
-_LITERAL = re.compile(r"\\[^a-zA-Z0-9]|[^\\.\[\](){}^$*+?|]")
+_ELEMENT = re.compile(r"(?P<literal>\\[^a-zA-Z0-9]|[^\\.\[\](){}^$*+?|])|\\d|\[(?P<set>[^\\^\]-][^\\\]-]*)\]")
+_QUANTIFIER = re.compile(r"(?:(?P<optional>[?*]|\{(?=[0,]))|[+{])(?:(?<=\{)[^}]*\})?[?+]?")
+_DIGIT = re.compile(r"\d")
 
 
 class _Gate:
     """The rules of one kind of match behind two expressions, so that a line that none matches costs two tries.
 
-    One holds the patterns that can start as the line does, the other those that may start with anything; of a long
-    line only the rules that look at long lines are tried. That is a third of the time of all patterns in one.
+    One holds the patterns that can open as the line does, the other those that may open with anything; of a long line
+    only the rules that look at long lines are tried. That is a sixth of the time of all patterns in one.
     """
 
-    def __init__(self, *matches: Match) -> None:
-        self.rules = tuple(rule for match in matches for rule in RULES if rule.match == match)
-        self.longest = max(rule.max_chars for rule in self.rules)
-        self._short = MAX_CHARS[matches[0]]
+    def __init__(self, match: Callable[[re.Pattern[str], str], re.Match[str] | None], *kinds: Match) -> None:
+        self.rules = tuple(rule for kind in kinds for rule in RULES if rule.match == kind)
+        self._match = match
+        self._longest = max(rule.max_chars for rule in self.rules)
+        self._short = MAX_CHARS[kinds[0]]
         self._patterns: dict[tuple[str, bool], list[str]] = {}
         self._rules: dict[str, dict[Rule, None]] = {}
         for rule in self.rules:
             for part in (part for pattern in rule.patterns for part in _alternatives(pattern)):
-                for first in _first_characters(part) or {""}:
-                    self._patterns.setdefault((first, False), []).append(part)
-                    self._rules.setdefault(first, {})[rule] = None
-                    if rule.max_chars > self._short:
-                        self._patterns.setdefault((first, True), []).append(part)
-        self.tries = functools.cache(self._tries)
-        self.beginning = functools.cache(self._beginning)
+                for opening in _openings(part):
+                    self._rules.setdefault(opening, {})[rule] = None
+                    for long in {False, rule.max_chars > self._short}:
+                        self._patterns.setdefault((opening, long), []).append(part)
+        self._tries = functools.cache(self._compiled_tries)
+        self._opened = functools.cache(self._rules_opened)
 
-    def _tries(self, first: str, long: bool) -> tuple[re.Pattern[str], ...]:
-        pattern = re.compile("|".join(self._patterns[first, long]))
-        return (pattern, *self.tries("", long)) if first else (pattern,)
+    def matching(self, key: str) -> list[Rule]:
+        """The rules that match the folded line, in the order of all."""
+        size = len(key)
+        if size > self._longest:
+            return []
+        start = _DIGIT.sub("0", key[:2])
+        opening = start if start in self._rules else start[0] if start[0] in self._rules else ""
+        for pattern in self._tries(opening, size > self._short):
+            if self._match(pattern, key):
+                return [rule for rule in self._opened(opening) if self._match(_compiled(rule), key)]
+        return []
 
-    def _beginning(self, first: str) -> tuple[Rule, ...]:
-        """The rules of a line that starts with this character, in the order of all."""
-        some = self._rules.get(first, {}) | self._rules.get("", {})
+    def _compiled_tries(self, opening: str, long: bool) -> tuple[re.Pattern[str], ...]:
+        parts = [part for start in _starts(opening) for part in self._patterns.get((start, long), ())]
+        tries = (re.compile("|".join(parts)),) if parts else ()
+        return (*tries, *self._tries("", long)) if opening else tries
+
+    def _rules_opened(self, opening: str) -> tuple[Rule, ...]:
+        some = {rule for start in ("", *_starts(opening)) for rule in self._rules.get(start, ())}
         return tuple(rule for rule in self.rules if rule in some)
 
-    def patterns(self, key: str) -> tuple[re.Pattern[str], ...]:
-        """The expressions to try on this line."""
-        long = len(key) > self._short
-        return self.tries(key[0] if (key[0], long) in self._patterns else "", long)
+
+def _starts(opening: str) -> tuple[str, ...]:
+    return (opening, opening[0]) if len(opening) > 1 else (opening,)
 
 
-_WHOLE, _START = _Gate("section", "line"), _Gate("start")
+_WHOLE = _Gate(re.Pattern.fullmatch, "section", "line")
+_START = _Gate(re.Pattern.match, "start")
 DENSE = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _STEM = re.compile(r"\b\w{4}")
 
@@ -246,23 +275,39 @@ class _Index:
     rest, signs and scripts without spaces, is looked for one by one.
     """
 
-    def __init__(self) -> None:
-        self.longest = max(rule.max_chars for rule in RULES if rule.match == "contains")
+    def __init__(self, rules: Sequence[Rule]) -> None:
         self._by_stem: dict[str, list[tuple[str, Rule]]] = {}
-        for rule in RULES:
+        for rule in rules:
             for need in rule.needs:
                 self._by_stem.setdefault(_stem(need), []).append((need, rule))
-        signs = self._by_stem.pop("")
-        self._signs = {True: [pair for pair in signs if pair[0].isascii()], False: signs}  # by: line in ASCII
+        self._signs = self._by_stem.pop("", [])
+        self._ascii_signs = [pair for pair in self._signs if pair[0].isascii()]
+        foreign = {sign[0] for sign, _ in self._signs if not sign.isascii()}
+        self._foreign = re.compile("|".join(sorted(foreign)))
 
-    def candidates(self, key: str) -> list[Rule]:
-        """The rules with a need that stands in the line."""
-        found = [rule for sign, rule in self._signs[key.isascii()] if sign in key]
-        stems = self._by_stem if DENSE.search(key) else self._by_stem.keys() & _STEM.findall(key)
-        return found + [rule for stem in sorted(stems) for need, rule in self._by_stem[stem] if need in key]
+    def matching(self, key: str) -> list[Rule]:
+        """The rules that match the folded line."""
+        signs, stems = self._ascii_signs, self._by_stem.keys() & _STEM.findall(key)
+        if not key.isascii():
+            signs = self._signs if self._foreign.search(key) else signs
+            stems = set(self._by_stem) if DENSE.search(key) else stems
+        found = [rule for sign, rule in signs if sign in key]
+        found += [rule for stem in sorted(stems) for need, rule in self._by_stem[stem] if need in key]
+        return [rule for rule in found if _compiled(rule).search(key)]
 
 
-_CONTAINS = _Index()
+_CONTAINED = [rule for rule in RULES if rule.match == "contains"]
+_LONGEST_CONTAINED = max(rule.max_chars for rule in _CONTAINED)
+# By the longest line that each is for: a fourth of the needs is looked for in the longest lines.
+_INDEXES = tuple(
+    (longest, _Index([rule for rule in _CONTAINED if rule.max_chars > shorter]))
+    for shorter, longest in itertools.pairwise((0, 120, 420, _LONGEST_CONTAINED))
+)
+
+
+def _containing(key: str) -> list[Rule]:
+    index = next((index for longest, index in _INDEXES if len(key) <= longest), None)
+    return index.matching(key) if index else []
 
 
 def _is_label(rule: Rule) -> bool:
@@ -274,15 +319,11 @@ def matching_rules(key: str, *, sentence: bool = False) -> tuple[Rule, ...]:
 
     `sentence` says that the line is one, with its full stop: no opener, link or button then.
     """
-    size = len(key)
-    found: list[Rule] = []
     if not key:
         return ()  # a line of nothing but zero-width characters
-    if size <= _WHOLE.longest and any(pattern.fullmatch(key) for pattern in _WHOLE.patterns(key)):
-        found += [rule for rule in _WHOLE.beginning(key[0]) if _compiled(rule).fullmatch(key)]
-    if size <= _START.longest and any(pattern.match(key) for pattern in _START.patterns(key)):
-        found += [rule for rule in _START.beginning(key[0]) if _compiled(rule).match(key)]
-    if size <= _CONTAINS.longest:
-        found += [rule for rule in _CONTAINS.candidates(key) if _compiled(rule).search(key)]
+    found = [*_WHOLE.matching(key), *_START.matching(key), *_containing(key)]
+    if not found:
+        return ()
+    size = len(key)
     fitting = (rule for rule in found if size <= rule.max_chars and not (sentence and _is_label(rule)))
     return tuple(dict.fromkeys(fitting))
