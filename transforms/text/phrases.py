@@ -89,9 +89,18 @@ def line_key(line: str) -> str:
     >>> line_key("» **Related posts:**")
     'related posts'
     """
+    return _recent_key(line) if len(line) <= MAX_KEPT_CHARS else _key(line)
+
+
+def _key(line: str) -> str:
     leading = _LEADING.match(line)
     bare = line[leading.end() :] if leading else line
     return fold(bare.rstrip(_TRAILING + "*_" if leading else _TRAILING)) or fold(line)
+
+
+MAX_KEPT_CHARS = 2000
+# The lines of a document are read twice, for phrases and to be counted over documents; more than half are known then.
+_recent_key = functools.lru_cache(maxsize=1024)(_key)
 
 
 _CYRILLIC = str.maketrans(dict(zip("abvgdđežzijklmnoprstćufhcčš", "абвгдђежзијклмнопрстћуфхцчш", strict=True)))
