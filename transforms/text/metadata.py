@@ -56,10 +56,11 @@ def read_metadata(lines: Sequence[str], *, cut: Collection[int] = ()) -> TextMet
     >>> found.title, found.authors, found.published_date
     ('Ura e re hapet', ('Ana Hoxha',), datetime.date(2024, 3, 21))
     """
-    squeezed = [(_squeeze(line), index in cut) for index, line in enumerate(lines) if line.strip()]
-    end, opening = _find_opening(squeezed)
+    was_cut = frozenset(cut)
+    told = [(line, index in was_cut) for index, line in enumerate(lines) if line.strip()]
+    end, opening = _find_opening(told)
     language = functools.cache(lambda: detect_language(opening).language)
-    head = squeezed[:end]
+    head = [(_squeeze(line), is_cut) for line, is_cut in told[:end]]
     notes = _read_notes(head, language)
     found = [note for note in notes if note is not None]
     signed = any(note.authors or note.date for note in found)
@@ -70,7 +71,7 @@ def read_metadata(lines: Sequence[str], *, cut: Collection[int] = ()) -> TextMet
     institution = headlines.pop(0) if letterhead else None
     title, title_date = _read_headline(headlines[0], opening, language) if headlines else (None, None)
     credit, opening_date = _read_opening(opening, language)
-    tail = _tail(squeezed[end:])
+    tail = _tail(told[end:])
     names = next((note.authors for note in found if note.authors), ())
     authors = names or labelled_authors(tail)
     day, day_source = _first(
@@ -128,15 +129,17 @@ def _find_opening(lines: Sequence[tuple[str, bool]]) -> tuple[int, str]:
     """
     kept = [at for at, (_, is_cut) in enumerate(lines) if not is_cut][: HEAD_LINES + 1]
     for at in kept:
-        if _is_prose(lines[at][0]):
-            return at, lines[at][0][:OPENING_CHARS]
+        line = _squeeze(lines[at][0])
+        if _is_prose(line):
+            return at, line[:OPENING_CHARS]
     return (kept[-1] if len(kept) > HEAD_LINES else len(lines)), ""
 
 
 def _tail(lines: Sequence[tuple[str, bool]]) -> list[str]:
     """The last lines that were kept, and the last that were cut."""
     kept, cut = ([line for line, was_cut in lines if was_cut is is_cut] for is_cut in (False, True))
-    return [line for line in (*kept[-TAIL_LINES:], *cut[-TAIL_LINES:]) if len(line) <= MAX_TITLE_CHARS]
+    last = map(_squeeze, (*kept[-TAIL_LINES:], *cut[-TAIL_LINES:]))
+    return [line for line in last if len(line) <= MAX_TITLE_CHARS]
 
 
 # --- notes: the lines between headline and prose that say who and when
