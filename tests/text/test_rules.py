@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import re
 
 import pytest
 
 from transforms.text.boilerplate import judge_lines
-from transforms.text.phrases import RULES, Rule, line_key, load_rules, matching_rules, to_cyrillic
+from transforms.text.phrases import RULES, SIGN_KINDS, Rule, line_key, load_rules, matching_rules, to_cyrillic
 
 LANGUAGES_REQUIRED = {
     *("en", "de", "fr", "es", "it", "pt", "nl", "pl", "cs", "sk", "hu", "ro", "bg", "ru", "uk", "sq", "sr", "hr", "bs"),
@@ -120,6 +121,35 @@ def test_rule_is_well_formed(rule: Rule) -> None:
     assert bool(rule.needs) == (rule.match == "contains")
     for pattern in rule.patterns:
         assert not re.compile(pattern).search(""), "a pattern that matches nothing matches everything"
+
+
+@functools.cache
+def compiled(rule: Rule) -> re.Pattern[str]:
+    return re.compile("|".join(rule.patterns))
+
+
+def matches(rule: Rule, key: str) -> bool:
+    """Whether a rule matches a folded line, by its own definition."""
+    pattern = compiled(rule)
+    match = {"start": pattern.match, "contains": pattern.search}.get(rule.match, pattern.fullmatch)
+    if len(key) > rule.max_chars or (rule.needs and not any(need in key for need in rule.needs)):
+        return False
+    return match(key) is not None
+
+
+LENGTHS = (0, 70, 130, 330, 450, 700)
+
+
+@pytest.mark.parametrize("sentence", [False, True])
+def test_the_quick_ways_to_a_rule_miss_none(sentence: bool) -> None:
+    """Of lines short and long, ones that start as a rule's example does and ones that end so."""
+    rules = {rule: (rule.kind in SIGN_KINDS or rule.match == "section") for rule in RULES}
+    examples = [line_key(line) for rule in RULES[::25] for line in (*rule.cut[:1], *rule.keep[:1])]
+    filler = "harbour boats " * 60
+    lines = [line for key in examples for n in LENGTHS for line in (key + filler[-n:] * (n > 0), filler[:n] + key)]
+    for key in dict.fromkeys(lines):
+        expected = {rule for rule, is_label in rules.items() if not (sentence and is_label) and matches(rule, key)}
+        assert set(matching_rules(key, sentence=sentence)) == expected, key
 
 
 def test_ids_are_unique_and_all_required_languages_have_rules() -> None:
