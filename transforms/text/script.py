@@ -82,8 +82,12 @@ def _is_prose(text: str, characters: Counter[str], letters: int, other_scripts: 
     signs = sum(map(characters.__getitem__, _CODE_SIGNS)) + len(_CALL.findall(text))
     if not signs and letters >= PLAIN_LETTER_SHARE * visible:
         return True
-    words = sum(map(len, _PROSE_WORD.findall(text)))
-    return words >= MIN_PROSE_SHARE * visible and signs <= MAX_CODE_SIGN_SHARE * visible
+    if signs > MAX_CODE_SIGN_SHARE * visible:
+        return False
+    enough = MIN_PROSE_SHARE * visible
+    if sum(map(len, filter(str.isalpha, text.split()))) >= enough:  # nearly always, and in a sixth of the time
+        return True
+    return sum(map(len, _PROSE_WORD.findall(text))) >= enough
 
 
 @functools.lru_cache(maxsize=4096)
