@@ -50,14 +50,18 @@ class Job:
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Add the graph of a batch run to a pipeline; when it is done, `job.summary` lists all that it wrote."""
-    splits = pipeline | "Plan" >> beam.Create(range(job.splits)) | "Spread splits" >> beam.Reshuffle()
-    read = splits | "Read files" >> ReadFiles(job.plan, job.read_limits, job.columns)
+    # `Create` spreads what it makes over the workers; a `Reshuffle` after it would do so once more.
+    read = (
+        pipeline
+        | "Plan" >> beam.Create(range(job.splits))
+        | "Read files" >> ReadFiles(job.plan, job.read_limits, job.columns)
+    )
     staged = (
         read.records
         | "Clean documents" >> CleanDocuments(job.cleaning, job.worker_limits)
         | "Stage text" >> StageText(f"{job.staging}/shards", job.provenance)
     )
-    published = pipeline | "Published groups" >> beam.Create(job.published) | "Spread groups" >> beam.Reshuffle()
+    published = pipeline | "Published groups" >> beam.Create(job.published)
     cut = (
         (staged, published)
         | "Old and new" >> beam.Flatten()

@@ -15,7 +15,7 @@ import numpy as np
 
 from transforms.deduplicate import ROW_VERDICT, SURVIVOR
 from transforms.key_files import KEYED_ROWS, Array, KeyRange, by_split, joined, read_ranges, write_key_file
-from transforms.shards import NO_NUMBER, Shard, fingerprint_batches, numbers_of
+from transforms.shards import NO_NUMBER, Shard, Tagged, fingerprint_batches, numbers_of, tagged_shard, untagged
 from transforms.text.duplicates import KEYED_PARAGRAPH, shared_paragraphs
 from transforms.text.fingerprint import PARAGRAPH
 
@@ -37,29 +37,29 @@ class CountSharedParagraphs(beam.PTransform):
     def expand(self, inputs: dict[str, beam.PCollection[Any]]) -> beam.PCollection[tuple[int, bytes]]:
         """The counts, keyed by split; `inputs` are `shards`, and by split `verdicts`."""
         return (
-            {
-                "shards": inputs["shards"] | "Key by split" >> beam.Map(lambda shard: (shard.split, shard)),
-                "losers": inputs["verdicts"] | "Losers" >> beam.MapTuple(losers_of_split),
-            }
-            | "Join by split" >> beam.CoGroupByKey()
+            (
+                inputs["shards"] | "Tag shards" >> beam.Map(tagged_shard),
+                inputs["verdicts"] | "Tag losers" >> beam.MapTuple(losers_of_split),
+            )
+            | "Shards and losers" >> beam.Flatten()
+            | "Join by split" >> beam.GroupByKey()
             | "Read paragraphs" >> beam.FlatMapTuple(functools.partial(paragraphs_of_split, self._partitions))
             | "Group by paragraph partition" >> beam.GroupByKey()
             | "Find shared" >> beam.FlatMapTuple(shared_of_partition)
         )
 
 
-def losers_of_split(split: int, verdicts: bytes) -> tuple[int, bytes]:
-    """(split, rows of the documents that are rejected, 8 bytes each)."""
+def losers_of_split(split: int, verdicts: bytes) -> tuple[int, Tagged]:
+    """Rows of the documents that are rejected, 8 bytes each, by split and tagged as `losers`."""
     rows = np.frombuffer(verdicts, ROW_VERDICT)
-    return split, rows["row"][rows["kind"] != SURVIVOR].tobytes()
+    return split, ("losers", rows["row"][rows["kind"] != SURVIVOR].tobytes())
 
 
-def paragraphs_of_split(
-    partitions: int, _: int, joined_by_split: dict[str, Iterable[Any]]
-) -> Iterator[tuple[int, KeyRange]]:
+def paragraphs_of_split(partitions: int, _: int, of_split: Iterable[Tagged]) -> Iterator[tuple[int, KeyRange]]:
     """(partition, `KeyRange`) pairs: where the paragraphs of the kept documents of a split were written."""
-    losers = joined(joined_by_split["losers"], np.dtype("<u8"))
-    for shard in joined_by_split["shards"]:
+    by_name = untagged(of_split)
+    losers = joined(by_name["losers"], np.dtype("<u8"))
+    for shard in by_name["shards"]:
         if shard.documents:
             yield from write_key_file(shard.folder, "paragraphs", _paragraphs(shard, losers), partitions)
 

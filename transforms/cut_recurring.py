@@ -26,11 +26,15 @@ from transforms.shards import (
     MARKS,
     NO_NUMBER,
     Shard,
+    Tagged,
     documents_with_fingerprints,
     fingerprint_batches,
     numbers_of,
     open_checked,
     replaced,
+    tagged,
+    tagged_shard,
+    untagged,
 )
 from transforms.stage_text import StagedFile, fingerprint_table
 from transforms.text.recurrence import ENOUGH_DOCUMENTS, MIN_DOCUMENTS
@@ -66,10 +70,10 @@ class CutRecurringLines(beam.PTransform):
             | "Group by line partition" >> beam.GroupByKey()
             | "Count documents" >> beam.FlatMapTuple(counts_of_partition)
         )
-        keyed = shards | "Key by split" >> beam.Map(lambda shard: (shard.split, shard))
         revised = (
-            {"shards": keyed, "counts": counts}
-            | "Join by split" >> beam.CoGroupByKey()
+            (shards | "Tag shards" >> beam.Map(tagged_shard), counts | "Tag counts" >> beam.Map(tagged, "counts"))
+            | "Shards and counts" >> beam.Flatten()
+            | "Join by split" >> beam.GroupByKey()
             | "Judge again" >> beam.MapTuple(functools.partial(revised_shard, self._min_letters))
         )
         return {"shards": revised, "counts": counts}
@@ -125,11 +129,12 @@ def _distinct(lines: Array, field: str) -> Array:
     return distinct
 
 
-def revised_shard(min_letters: int, _: int, joined_by_split: dict[str, Iterable[Any]]) -> Shard:
+def revised_shard(min_letters: int, _: int, of_split: Iterable[Tagged]) -> Shard:
     """The shard of a split, with a patch when a count that changed changes any of its documents."""
+    by_name = untagged(of_split)
     shard: Shard
-    (shard,) = joined_by_split["shards"]
-    counts = sorted_counts(joined_by_split["counts"])
+    (shard,) = by_name["shards"]
+    counts = sorted_counts(by_name["counts"])
     changed = np.setxor1d(_evidence(shard), counts)["key"]
     rows = _rows_with(shard, changed)
     return _revised(shard, rows, dict(counts.tolist()), min_letters) if len(rows) else shard

@@ -41,10 +41,14 @@ from transforms.shards import (
     MARKS,
     NO_NUMBER,
     Shard,
+    Tagged,
     documents_with_fingerprints,
     numbers_of,
     open_checked,
     sources_of,
+    tagged,
+    tagged_shard,
+    untagged,
 )
 from transforms.text.duplicates import EXACT_DUPLICATE, KINDS, THRESHOLD, THRESHOLD_AT_ADDRESS, URL_DUPLICATE
 
@@ -94,21 +98,21 @@ class Publish(beam.PTransform):
 
         `inputs` are `shards`, and by split `counts`, `verdicts`, `shared` and `tallies`.
         """
-        groups = beam.pvalue.AsSingleton(
-            inputs["shards"] | "Gather shards" >> beam.combiners.ToList() | "Plan groups" >> beam.Map(groups_of_splits)
-        )
-        keyed = {name: of_split for name, of_split in inputs.items() if name != "shards"}
-        keyed["shards"] = inputs["shards"] | "Key by split" >> beam.Map(lambda shard: (shard.split, shard))
+        shards = inputs["shards"]
+        once = shards.pipeline | "Once" >> beam.Impulse()
+        groups = once | "Plan groups" >> beam.Map(lambda _, all_: groups_of_splits(all_), beam.pvalue.AsList(shards))
+        others = [(name, of_split) for name, of_split in inputs.items() if name != "shards"]
+        of_splits = [of_split | f"Tag {name}" >> beam.Map(tagged, name) for name, of_split in others]
         write = functools.partial(publish_group, self._folder, self._run_id, self._settled)
-        return (
-            {
-                name: of_split | f"{name.title()} by group" >> beam.Map(by_group, groups)
-                for name, of_split in keyed.items()
-            }
-            | "Join by group" >> beam.CoGroupByKey()
+        written = (
+            [*of_splits, shards | "Tag shards" >> beam.Map(tagged_shard)]
+            | "All by split" >> beam.Flatten()
+            | "All by group" >> beam.Map(by_group, beam.pvalue.AsSingleton(groups))
+            | "Join by group" >> beam.GroupByKey()
             | "Write groups" >> beam.MapTuple(write)
-            | "Gather groups" >> beam.combiners.ToList()
-            | "Write summary" >> beam.Map(write_summary, self._summary)
+        )
+        return once | "Write summary" >> beam.Map(
+            lambda _, all_, path: write_summary(all_, path), beam.pvalue.AsList(written), self._summary
         )
 
 
@@ -128,9 +132,13 @@ def _is_full(shard: Shard) -> bool:
     return shard.text_bytes >= FULL_TEXT_BYTES
 
 
-def by_group(keyed: tuple[int, Any], groups: dict[int, int]) -> tuple[int, tuple[int, Any]]:
-    """(group, (split, value)); a split that staged nothing goes to the first group, whose ledger will not balance."""
-    return groups.get(keyed[0], 0), keyed
+def by_group(of_split: tuple[int, Tagged], groups: dict[int, int]) -> tuple[int, Tagged]:
+    """(group, (name, (split, value))) of what belongs to a split.
+
+    A split that staged nothing goes to the first group, whose ledger will not balance.
+    """
+    split, (name, value) = of_split
+    return groups.get(split, 0), (name, (split, value))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,12 +158,13 @@ class _Decided:
 
 
 def publish_group(
-    folder: str, run_id: str, settled: dt.datetime, number: int, gathered: dict[str, Iterable[tuple[int, Any]]]
+    folder: str, run_id: str, settled: dt.datetime, number: int, of_group: Iterable[Tagged]
 ) -> PublishedGroup:
     """Write the files of one group, and count what went into them.
 
     A second attempt at the same group writes beside the first: only what is returned is ever published.
     """
+    gathered = untagged(of_group)
     shards = [shard for _, shard in sorted(gathered["shards"], key=lambda pair: pair[0])]
     decided = list(_decided(shards, gathered["verdicts"], gathered["shared"]))
     decisions = decisions_on(decided)

@@ -6,11 +6,12 @@ the same, so that a run over what is new ends as a run over everything would.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Generator, Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -89,6 +90,34 @@ class Shard:
     def paths(self, partition: str) -> list[str]:
         """The files of one partition."""
         return [path for name, path in self.files if name == partition]
+
+
+Tagged = tuple[str, Any]
+"""A value with the name of what it is. Values of several kinds that belong to one split are grouped as these: Beam's
+`CoGroupByKey` does the same in more steps, and each step of a graph costs some milliseconds before the first record."""
+
+
+def tagged(of_split: tuple[int, Any], name: str) -> tuple[int, Tagged]:
+    """What belongs to a split, tagged."""
+    split, value = of_split
+    return split, (name, value)
+
+
+def tagged_shard(shard: Shard) -> tuple[int, Tagged]:
+    """A shard by its split, tagged as one of the `shards`."""
+    return shard.split, ("shards", shard)
+
+
+def untagged(values: Iterable[Tagged]) -> dict[str, list[Any]]:
+    """The values by name; there are none of a name that none has.
+
+    >>> untagged([("counts", 1), ("shards", 2), ("counts", 3)])["counts"]
+    [1, 3]
+    """
+    by_name = collections.defaultdict(list)
+    for name, value in values:
+        by_name[name].append(value)
+    return by_name
 
 
 def numbers_of(shard: Shard) -> Array:

@@ -74,7 +74,7 @@ def seen(shard: Shard) -> tuple[Any, ...]:
 def judged(shard: Shard, counts: dict[int, int]) -> Shard:
     """The shard as it is under these counts."""
     data = np.array([*counts.items()], COUNT).tobytes()
-    return revised_shard(10, shard.split, {"shards": [shard], "counts": [data]})
+    return revised_shard(10, shard.split, [("shards", shard), ("counts", data)])
 
 
 def published(shard: Shard, counts: dict[int, int], folder: Path) -> Shard:
