@@ -6,10 +6,20 @@ Only to be imported there. A worker that compiled the patterns itself would take
 from __future__ import annotations
 
 import gc
+import importlib
+import threading
 
-from schemas.records import RawRecord
-from transforms.text.clean import clean
-from transforms.text.cleaning_options import CleaningOptions
+gc.disable()  # nothing of what is made here is garbage soon: looking for it takes an eighth of the time
+# Most of the time of this one is decompression, beside which the others load.
+_models = threading.Thread(target=importlib.import_module, args=["transforms.text.language"])
+_models.start()
+
+from schemas.records import RawRecord  # noqa: E402
+from transforms import worker_pool  # noqa: E402, F401  # what a worker is told to do is a function of it
+from transforms.text.clean import clean  # noqa: E402
+from transforms.text.cleaning_options import CleaningOptions  # noqa: E402
+
+_models.join()  # a process with threads must not fork
 
 _TEXT = (
     "The mill stands by the river, and its wheel has turned since 1884. By Ada Miller, 3 May 2024.\n"
@@ -25,5 +35,5 @@ _PAGE = (
 for _text, _media_type in ((_PAGE, "text/html"), (_TEXT, "text/plain"), ("Короткий текст о мельнице", "text/plain")):
     clean(RawRecord("warm", 1, _text.encode(), _media_type, url="https://example.org/"), CleaningOptions())
 
-gc.collect()
 gc.freeze()  # nothing of this is garbage, ever: a collection in a worker need not touch, and so copy, its pages
+gc.enable()
