@@ -132,9 +132,9 @@ def _run(inputs: tuple[str, ...], config: str | None, **given: Any) -> None:
 
     logs.configure(options.log_format)
     if not options.dry_run:
-        from transforms import worker_pool
+        from transforms import worker_server
 
-        worker_pool.start_server()  # it loads its models while this process imports Beam
+        worker_server.start()  # it loads its models while this process imports Beam
     gc.disable()  # of what is imported nothing is garbage: looking for it takes an eighth of the time
     from pipeline import job, plan, report
 

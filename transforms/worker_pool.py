@@ -8,19 +8,18 @@ where the main module does, as that of an engine's worker: multiprocessing impor
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 import os
 import resource
 import signal
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as TaskTimeout
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, Self
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from schemas.records import Cleaned, InputError, Quarantined, RawRecord, Rejection, error_text, source_columns
+from transforms import worker_server
 from transforms.text.cleaning_options import CleaningOptions
 
 TASKS_OF_A_WORKER = 10_000
@@ -70,7 +69,7 @@ class CleaningPool:
         self._pool = ProcessPool(
             max_workers=limits.workers or os.cpu_count() or 1,
             max_tasks=TASKS_OF_A_WORKER,
-            context=_context(),
+            context=worker_server.context(),
             initializer=_ignore_interrupts,
         )
 
@@ -105,20 +104,6 @@ class CleaningPool:
         except Exception as error:
             error.add_note(f"the record is number {record.number} of {record.source_uri}")
             raise
-
-
-def start_server() -> None:
-    """Start the process that workers are forked from, while this one has something else to do, such as import Beam."""
-    _context()
-    forkserver.ensure_running()
-
-
-def _context() -> multiprocessing.context.ForkServerContext:
-    # When a run is stopped, the workers' locks are still registered: multiprocessing removes them, and need not say so.
-    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["transforms.warm_worker"])
-    return context
 
 
 def _ignore_interrupts() -> None:
