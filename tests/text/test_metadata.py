@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import calendar_names
 from schemas.records import NO_SOURCES, Cleaned, RawRecord
 from transforms.text.clean import clean
 from transforms.text.cleaning_options import CleaningOptions
@@ -130,3 +131,8 @@ def test_values_are_taken_from_the_lines(lines: list[str]) -> None:
     assert found.site_name is None or found.site_name in text or "https://" in text
     assert all(name in text for name in found.authors)
     assert found.published_date is None or f"{found.published_date:%y}" in text
+
+
+def test_the_names_of_the_calendar_are_those_of_cldr() -> None:
+    made = json.loads(calendar_names.PATH.read_text(encoding="utf-8"))
+    assert made == calendar_names.calendar(), "Babel carries another CLDR: run `python -m benchmarks.calendar_names`"

@@ -1,34 +1,30 @@
 """The words by which texts and pages name their date, author and source: the lists of `metadata.toml`, and months.
 
-The names of months and weekdays come from Unicode CLDR.
+The names of months and weekdays are those of Unicode CLDR, `calendar.json`, made by `benchmarks/calendar_names.py`.
 """
 
 from __future__ import annotations
 
 import importlib.resources
+import json
 import tomllib
 from collections.abc import Iterable
 
 import regex
-from babel.dates import get_day_names, get_month_names
 
-_LANGUAGES = (
-    "en de fr es it pt nl pl cs sk hu ro bg mk ru uk sl hr sr_Latn sr_Cyrl bs_Latn bs_Cyrl sq el tr sv da nb fi"
-)
-_LOCALES = _LANGUAGES.split()
+_FOLDER = importlib.resources.files("transforms.text")
+_CALENDAR = json.loads(_FOLDER.joinpath("calendar.json").read_text(encoding="utf-8"))
 
 
 def _load_words() -> tuple[dict[str, frozenset[str]], dict[str, dict[str, int]]]:
     """The lists of `metadata.toml`; and for each form of a month's name its number, by language."""
-    source = importlib.resources.files("transforms.text").joinpath("metadata.toml")
-    data = tomllib.loads(source.read_text(encoding="utf-8"))
+    data = tomllib.loads(_FOLDER.joinpath("metadata.toml").read_text(encoding="utf-8"))
     words = {name: frozenset(values) for name, values in data["words"].items()}
     months: dict[str, dict[str, int]] = {}
-    for locale in _LOCALES:
-        for width in ("wide", "abbreviated"):
-            for context in ("format", "stand-alone"):
-                for month, name in get_month_names(width, context, locale).items():
-                    months.setdefault(name.casefold().rstrip("."), {})[locale.split("_")[0]] = month
+    for locale, names in _CALENDAR.items():
+        for number, forms in enumerate(names["months"], start=1):
+            for form in forms:
+                months.setdefault(form, {})[locale.split("_")[0]] = number
     for number, forms in data["months"].items():
         for form in forms:
             months.setdefault(form, {})[""] = int(number)
@@ -36,12 +32,7 @@ def _load_words() -> tuple[dict[str, frozenset[str]], dict[str, dict[str, int]]]
 
 
 WORDS, MONTHS = _load_words()
-WEEKDAYS = frozenset(
-    name.casefold().rstrip(".")
-    for locale in _LOCALES
-    for width in ("wide", "abbreviated")
-    for name in get_day_names(width, "format", locale).values()
-)
+WEEKDAYS = frozenset(name for names in _CALENDAR.values() for name in names["weekdays"])
 
 
 def month_number(name: str, language: str) -> int:
