@@ -132,6 +132,13 @@ def test_the_command_line_starts_without_beam() -> None:
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
 
 
+def test_the_main_module_imports_no_command_for_workers() -> None:
+    program = (
+        "import sys, pipeline.__main__, transforms.worker_server; sys.exit(bool({'click', 'pebble'} & {*sys.modules}))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
 def test_nothing_in_the_environment_contradicts() -> None:
     check = [sys.executable, "-m", "pip", "check"]  # the locks are installed without resolving
     result = subprocess.run(check, check=False, capture_output=True, text=True)
