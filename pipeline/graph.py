@@ -65,7 +65,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     cut = (
         (staged, published)
         | "Old and new" >> beam.Flatten()
-        | "Cut recurring lines" >> CutRecurringLines(job.partitions, job.cleaning.min_letters)
+        | "Cut recurring lines" >> CutRecurringLines(job.partitions, job.cleaning, job.worker_limits)
     )
     if job.dedup:
         verdicts = cut["shards"] | "Deduplicate" >> Deduplicate(job.partitions, job.keep)

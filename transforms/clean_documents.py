@@ -15,7 +15,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from schemas.records import RawRecord
 from transforms.read_files import Key, ReadItem
 from transforms.text.cleaning_options import CleaningOptions
-from transforms.worker_pool import CleaningPool, Result, Step, WorkerLimits, clean_record
+from transforms.worker_pool import Result, Step, WorkerLimits, clean_record, pool_of_process
 
 WINDOW_RECORDS = 512
 """Records under way at most. Results leave in the order of the input, so a record that hangs for its whole time limit
@@ -53,10 +53,7 @@ class _CleanInWorkers(beam.DoFn):
         self._options, self._limits, self._step = options, limits, step
 
     def setup(self) -> None:
-        self._pool = CleaningPool(self._options, self._limits, self._step)
-
-    def teardown(self) -> None:
-        self._pool.close()
+        self._pool = pool_of_process(self._options, self._limits, self._step)
 
     def start_bundle(self) -> None:
         self._queue: collections.deque[_UnderWay] = collections.deque()

@@ -10,14 +10,14 @@ import dataclasses
 import functools
 import posixpath
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from schemas.parquet import from_table, schema_of, to_table
+from schemas.parquet import schema_of, to_table
 from schemas.records import Cleaned, Document
 from transforms.files import open_file
 from transforms.key_files import KEYED_ROWS, Array, KeyRange, by_split, joined, read_ranges, write_key_file
@@ -37,7 +37,9 @@ from transforms.shards import (
     untagged,
 )
 from transforms.stage_text import StagedFile, fingerprint_table
+from transforms.text.cleaning_options import CleaningOptions
 from transforms.text.recurrence import ENOUGH_DOCUMENTS, MIN_DOCUMENTS
+from transforms.worker_pool import CleaningPool, WorkerLimits, pool_of_process, recut_documents
 
 LINE = np.dtype([("key", "<u8"), ("text", "<u4"), ("address", "<u4"), ("split", "<u4")])
 """A key of a line, four bytes of the hashes of the text and the address that it stands in, and their split.
@@ -52,15 +54,18 @@ more, `ENOUGH_DOCUMENTS` likewise, as nothing in between makes a difference."""
 EVIDENCE = "state/recurring"
 """The partition of the counts that the documents of a published group were judged by."""
 
+ROWS_OF_TASK = 20
+"""Documents that a worker judges again at a time."""
+
 _PATCH = schema_of(Document).append(pa.field("row", pa.uint64(), False))
 
 
 class CutRecurringLines(beam.PTransform):
     """Shards to the same shards without the lines that recur over the documents of a host or source, and the counts."""
 
-    def __init__(self, partitions: int, min_letters: int) -> None:
+    def __init__(self, partitions: int, options: CleaningOptions, limits: WorkerLimits) -> None:
         super().__init__()
-        self._partitions, self._min_letters = partitions, min_letters
+        self._partitions, self._options, self._limits = partitions, options, limits
 
     def expand(self, shards: beam.PCollection[Shard]) -> dict[str, beam.PCollection[Any]]:
         """`shards`; and `counts`: (split, array of `COUNT` as bytes) pairs, several a split."""
@@ -74,7 +79,7 @@ class CutRecurringLines(beam.PTransform):
             (shards | "Tag shards" >> beam.Map(tagged_shard), counts | "Tag counts" >> beam.Map(tagged, "counts"))
             | "Shards and counts" >> beam.Flatten()
             | "Join by split" >> beam.GroupByKey()
-            | "Judge again" >> beam.MapTuple(functools.partial(revised_shard, self._min_letters))
+            | "Judge again" >> beam.MapTuple(functools.partial(revised_shard, self._options, self._limits))
         )
         return {"shards": revised, "counts": counts}
 
@@ -129,7 +134,7 @@ def _distinct(lines: Array, field: str) -> Array:
     return distinct
 
 
-def revised_shard(min_letters: int, _: int, of_split: Iterable[Tagged]) -> Shard:
+def revised_shard(options: CleaningOptions, limits: WorkerLimits, _: int, of_split: Iterable[Tagged]) -> Shard:
     """The shard of a split, with a patch when a count that changed changes any of its documents."""
     by_name = untagged(of_split)
     shard: Shard
@@ -137,7 +142,9 @@ def revised_shard(min_letters: int, _: int, of_split: Iterable[Tagged]) -> Shard
     counts = sorted_counts(by_name["counts"])
     changed = np.setxor1d(_evidence(shard), counts)["key"]
     rows = _rows_with(shard, changed)
-    return _revised(shard, rows, dict(counts.tolist()), min_letters) if len(rows) else shard
+    if not len(rows):
+        return shard
+    return _revised(shard, rows, functools.partial(_judged, pool_of_process(options, limits), counts, options))
 
 
 def sorted_counts(arrays: Iterable[bytes]) -> Array:
@@ -174,13 +181,13 @@ def _rows_with(shard: Shard, keys: Array) -> Array:
     return np.flatnonzero(np.array(has_key) & (numbers_of(shard) != NO_NUMBER))
 
 
-def _revised(shard: Shard, rows: Array, documents_with: dict[int, int], min_letters: int) -> Shard:
+def _revised(shard: Shard, rows: Array, judge: Callable[[pa.Table, pa.Table], dict[int, Cleaned]]) -> Shard:
     name, first, changes = uuid.uuid4().hex[:8], 0, False
     patch = StagedFile(posixpath.join(shard.folder, f"patch-{name}.parquet"), _PATCH)
     marks = StagedFile(posixpath.join(shard.folder, f"marks-{name}.parquet"), FINGERPRINTS)
     for documents, of_documents in documents_with_fingerprints(shard):
         here = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + len(documents))] - first
-        judged = _judged(documents.take(here), of_documents.take(here), documents_with, min_letters)
+        judged = judge(documents.take(here), of_documents.take(here))
         if judged:
             changed, cleaned = here[list(judged)], list(judged.values())
             table = to_table(Document, [each.document for each in cleaned])
@@ -196,17 +203,19 @@ def _revised(shard: Shard, rows: Array, documents_with: dict[int, int], min_lett
 
 
 def _judged(
-    documents: pa.Table, marks: pa.Table, documents_with: dict[int, int], min_letters: int
+    pool: CleaningPool, counts: Array, options: CleaningOptions, documents: pa.Table, marks: pa.Table
 ) -> dict[int, Cleaned]:
     """The documents that are other ones under these counts, by their rows in the table."""
-    from transforms.text.clean import recut  # noqa: PLC0415  # a second and 150 MB, for which most runs have no use here
-
-    numbers = zip(marks["line_numbers"].to_pylist(), marks["kept_line_numbers"].to_pylist(), strict=True)
-    judged = {}
-    for row, (document, of_lines) in enumerate(zip(from_table(Document, documents), numbers, strict=True)):
-        if cleaned := recut(document, *of_lines, documents_with, min_letters):
-            judged[row] = cleaned
-    return judged
+    keys = _keys_of_lines(marks)
+    numbers = list(zip(marks["line_numbers"].to_pylist(), marks["kept_line_numbers"].to_pylist(), strict=True))
+    futures = {}
+    for first in range(0, len(documents), ROWS_OF_TASK):
+        task = slice(first, first + ROWS_OF_TASK)
+        counted = counts[np.isin(counts["key"], np.concatenate(keys[task]))]
+        of_task = documents.take(np.arange(len(documents))[task])  # a slice would travel with the whole of its table
+        arguments = (of_task, numbers[task], dict(counted.tolist()), options.min_letters)
+        futures[first] = pool.call(recut_documents, *arguments)
+    return {first + row: cleaned for first, future in futures.items() for row, cleaned in future.result().items()}
 
 
 def _marked_anew(marks: pa.Table, cleaned: list[Cleaned]) -> pa.Table:

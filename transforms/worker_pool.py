@@ -7,18 +7,22 @@ where the main module does, as that of an engine's worker: multiprocessing impor
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import functools
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import TimeoutError as TaskTimeout
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+import pyarrow as pa
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from schemas.records import Cleaned, InputError, Quarantined, RawRecord, Rejection, error_text, source_columns
+from schemas.parquet import from_table
+from schemas.records import Cleaned, Document, InputError, Quarantined, RawRecord, Rejection, error_text, source_columns
 from transforms import worker_server
 from transforms.text.cleaning_options import CleaningOptions
 
@@ -31,6 +35,7 @@ ORPHAN_SECONDS = 5.0
 EXIT_OUT_OF_MEMORY = 77  # a worker's farewell: after a MemoryError nothing in it can be relied on, a reply least of all
 RAW_PREFIX_BYTES = 256
 
+T = TypeVar("T")
 Result = Cleaned | Rejection | Quarantined
 Step = Callable[[RawRecord, CleaningOptions], Cleaned | Rejection]
 
@@ -56,6 +61,22 @@ def clean_record(record: RawRecord, options: CleaningOptions) -> Cleaned | Rejec
     from transforms.text.clean import clean  # noqa: PLC0415  # a second, and 150 MB
 
     return clean(record, options)
+
+
+def recut_documents(
+    documents: pa.Table,
+    line_numbers: Sequence[tuple[list[int], list[int] | None]],
+    counts: Mapping[int, int],
+    min_letters: int,
+) -> dict[int, Cleaned]:
+    """By row, what `transforms.text.clean.recut` makes of those documents of a table that it changes."""
+    from transforms.text.clean import recut  # noqa: PLC0415  # as in `clean_record`
+
+    judged = {}
+    for row, (document, of_lines) in enumerate(zip(from_table(Document, documents), line_numbers, strict=True)):
+        if cleaned := recut(document, *of_lines, counts, min_letters):
+            judged[row] = cleaned
+    return judged
 
 
 class CleaningPool:
@@ -89,6 +110,11 @@ class CleaningPool:
         arguments = (self._step, record, self._options, self._limits)
         return self._pool.schedule(_clean_in_worker, args=arguments, timeout=self._limits.timeout_seconds)
 
+    def call(self, function: Callable[..., T], *arguments: object) -> ProcessFuture[T]:
+        """A future of what the function gives, without limits: for what was cleaned before within them."""
+        future: ProcessFuture[T] = self._pool.schedule(function, args=arguments)
+        return future
+
     def outcome(self, record: RawRecord, future: ProcessFuture[Result]) -> Result:
         """What became of the record, waiting for it; a bug in the cleaning code is raised, and names the record."""
         try:
@@ -104,6 +130,14 @@ class CleaningPool:
         except Exception as error:
             error.add_note(f"the record is number {record.number} of {record.source_uri}")
             raise
+
+
+@functools.cache
+def pool_of_process(options: CleaningOptions, limits: WorkerLimits, step: Step = clean_record) -> CleaningPool:
+    """The pool that all steps of this process share, so that no more workers run than asked for; it ends with it."""
+    pool = CleaningPool(options, limits, step)
+    atexit.register(pool.close)
+    return pool
 
 
 def _ignore_interrupts() -> None:

@@ -34,7 +34,9 @@ from transforms.text.cleaning_options import CleaningOptions
 from transforms.text.fingerprint import fingerprint
 from transforms.text.recurrence import MIN_DOCUMENTS
 from transforms.text.recurring import line_keys
+from transforms.worker_pool import WorkerLimits
 
+OPTIONS, LIMITS = CleaningOptions(), WorkerLimits(workers=2)
 TEMPLATE = "Lorem portal i pavarur"
 (TEMPLATE_KEY,) = line_keys(TEMPLATE, "example.org", None).tolist()
 
@@ -74,7 +76,7 @@ def seen(shard: Shard) -> tuple[Any, ...]:
 def judged(shard: Shard, counts: dict[int, int]) -> Shard:
     """The shard as it is under these counts."""
     data = np.array([*counts.items()], COUNT).tobytes()
-    return revised_shard(10, shard.split, [("shards", shard), ("counts", data)])
+    return revised_shard(OPTIONS, LIMITS, shard.split, [("shards", shard), ("counts", data)])
 
 
 def published(shard: Shard, counts: dict[int, int], folder: Path) -> Shard:
@@ -97,7 +99,7 @@ def test_a_line_is_counted_over_all_shards_and_cut_in_each(tmp_path: Path, parti
     own = [prose(number) for number in range(MIN_DOCUMENTS + 1)]
     splits = [[f"{text}\n{TEMPLATE}" for text in own[:2]], [f"{text}\n{TEMPLATE}" for text in own[2:-1]], [own[-1]]]
     with beam.Pipeline(runner=FnApiRunner()) as p:
-        made = p | beam.Create(shards_of(tmp_path, splits)) | CutRecurringLines(partitions, 10)
+        made = p | beam.Create(shards_of(tmp_path, splits)) | CutRecurringLines(partitions, OPTIONS, LIMITS)
         expected = [(0, True, tuple(own[:2])), (1, True, tuple(own[2:-1])), (2, False, (own[-1],))]
         assert_that(made["shards"] | beam.Map(seen), equal_to(expected), "shards")
         counts = made["counts"] | beam.MapTuple(lambda split, data: (split, np.frombuffer(data, COUNT).tolist()))
@@ -107,14 +109,18 @@ def test_a_line_is_counted_over_all_shards_and_cut_in_each(tmp_path: Path, parti
 def test_copies_of_one_text_count_once(tmp_path: Path) -> None:
     text = f"{prose(1)}\n{TEMPLATE}"
     with beam.Pipeline(runner=FnApiRunner()) as p:
-        made = p | beam.Create(shards_of(tmp_path, [[text] * MIN_DOCUMENTS])) | CutRecurringLines(8, 10)
+        made = p | beam.Create(shards_of(tmp_path, [[text] * MIN_DOCUMENTS])) | CutRecurringLines(8, OPTIONS, LIMITS)
         assert_that(made["shards"] | beam.Map(seen), equal_to([(0, False, (text,) * MIN_DOCUMENTS)]))
 
 
 def test_versions_of_one_page_count_once(tmp_path: Path) -> None:
     texts = [f"{prose(number)}\n{TEMPLATE}" for number in range(MIN_DOCUMENTS)]
     with beam.Pipeline(runner=FnApiRunner()) as p:
-        made = p | beam.Create(shards_of(tmp_path, [texts], "https://example.org/a")) | CutRecurringLines(8, 10)
+        made = (
+            p
+            | beam.Create(shards_of(tmp_path, [texts], "https://example.org/a"))
+            | CutRecurringLines(8, OPTIONS, LIMITS)
+        )
         assert_that(made["shards"] | beam.Map(seen), equal_to([(0, False, tuple(texts))]))
 
 
@@ -123,14 +129,14 @@ def test_documents_of_dropped_files_do_not_count(tmp_path: Path) -> None:
     (shard,) = shards_of(tmp_path, [texts])
     renumbered(shard, [*range(MIN_DOCUMENTS - 1), DROPPED])
     with beam.Pipeline(runner=FnApiRunner()) as p:
-        made = p | beam.Create([shard]) | CutRecurringLines(8, 10)
+        made = p | beam.Create([shard]) | CutRecurringLines(8, OPTIONS, LIMITS)
         assert_that(made["shards"] | beam.Map(seen), equal_to([(0, False, tuple(texts))]))
 
 
 def test_a_shard_has_no_patch_when_nothing_is_cut(tmp_path: Path) -> None:
     texts = [f"{prose(number)}\n{TEMPLATE}\n{prose(100 + number)}" for number in range(MIN_DOCUMENTS)]
     with beam.Pipeline(runner=FnApiRunner()) as p:
-        made = p | beam.Create(shards_of(tmp_path, [texts])) | CutRecurringLines(8, 10)
+        made = p | beam.Create(shards_of(tmp_path, [texts])) | CutRecurringLines(8, OPTIONS, LIMITS)
         assert_that(made["shards"] | beam.Map(seen), equal_to([(0, False, tuple(texts))]))
 
 
