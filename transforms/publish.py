@@ -26,7 +26,7 @@ from schemas.records import Rejection, Source, SourceFile
 from transforms.count_shared import ROW_SHARED
 from transforms.cut_recurring import COUNT, EVIDENCE, evidence_table
 from transforms.deduplicate import ROW_VERDICT, SURVIVOR
-from transforms.files import create_file, open_file
+from transforms.files import create_file
 from transforms.formats.read import InputFile
 from transforms.key_files import Array, joined
 from transforms.ledger import Ledger
@@ -42,9 +42,9 @@ from transforms.shards import (
     NO_NUMBER,
     Shard,
     Tagged,
+    batches_of,
     documents_with_fingerprints,
     numbers_of,
-    open_checked,
     sources_of,
     tagged,
     tagged_shard,
@@ -356,9 +356,7 @@ def _detail(kind: int, similarity: float) -> str:
 def _rows(shard: Shard, partition: str) -> Iterator[pa.Table]:
     """The rows of the shard's files of one partition."""
     for path in shard.paths(partition):
-        with open_file(path) as stream:
-            for batch in open_checked(stream).iter_batches(BATCH_ROWS):
-                yield pa.Table.from_batches([batch])
+        yield from batches_of(path, BATCH_ROWS)
 
 
 def _dropped(shard: Shard) -> pa.Array:

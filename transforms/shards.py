@@ -163,12 +163,26 @@ def open_checked(stream: BinaryIO) -> pq.ParquetFile:
     return pq.ParquetFile(stream, page_checksum_verification=True)
 
 
-def fingerprint_batches(shard: Shard, columns: list[str], rows: int) -> Generator[pa.Table]:
-    """Some columns of the fingerprints of a shard, so many rows at a time."""
-    for path in shard.paths(MARKS):
-        with open_file(path) as stream:
-            for batch in open_checked(stream).iter_batches(columns=columns, batch_size=rows):
+def batches_of(path: str, rows: int, columns: list[str] | None = None) -> Generator[pa.Table]:
+    """The rows of a Parquet file, so many at a time, with one row group of it in memory."""
+    with open_file(path) as stream:
+        file = open_checked(stream)
+        for group in range(file.num_row_groups):  # asked for all, pyarrow fetches ahead and keeps all until the last
+            for batch in file.iter_batches(rows, [group], columns):
                 yield pa.Table.from_batches([batch])
+
+
+def fingerprint_batches(shard: Shard, columns: list[str], rows: int) -> Generator[pa.Table]:
+    """Some columns of the fingerprints of a shard, so many rows at a time; of small row groups several together."""
+    waiting: list[pa.Table] = []
+    for path in shard.paths(MARKS):
+        for table in batches_of(path, rows, columns):
+            if waiting and sum(map(len, waiting)) + len(table) > rows:
+                yield pa.concat_tables(waiting)
+                waiting = []
+            waiting.append(table)
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def documents_of(shard: Shard) -> Iterator[pa.Table]:
@@ -231,9 +245,7 @@ class _Rows:
 
 def _tables(paths: list[str]) -> Generator[pa.Table]:
     for path in paths:
-        with open_file(path) as stream:
-            for batch in open_checked(stream).iter_batches(batch_size=256):
-                yield pa.Table.from_batches([batch])
+        yield from batches_of(path, 256)
 
 
 class _Patch:
