@@ -217,7 +217,7 @@ def _planned(
             staging=staging,
             splits=len(splits),
             published=shards,
-            partitions=max(8, min(len(splits) + sum(shard.text_bytes for shard in shards) // plan.SPLIT_BYTES, 1024)),
+            partitions=plan.partitions_of(splits, sum(shard.text_bytes for shard in shards)),
             settled=started - SETTLING,
             provenance=Provenance(run_id, importlib.metadata.version("millstream"), options.config_sha256()),
             read_limits=ReadLimits(max_record_bytes=options.max_record_bytes),

@@ -184,6 +184,17 @@ def splits_of(files: Sequence[InputFile]) -> list[list[InputFile]]:
     return splits
 
 
+def partitions_of(splits: Sequence[Sequence[InputFile]], published_bytes: int) -> int:
+    """Partitions for the keys: as many as there would be full splits, for a split may be one file of any size.
+
+    >>> small, large = InputFile("small.txt", 100, None), InputFile("large.jsonl", 5 << 30, None)
+    >>> partitions_of([[small]], 0), partitions_of([[small], [large]], 1 << 30)
+    (8, 192)
+    """
+    size = published_bytes + sum(file.size or 0 for split in splits for file in split)
+    return max(8, min(max(len(splits), size // SPLIT_BYTES), 1024))
+
+
 def write_plan(path: str, splits: Sequence[Sequence[InputFile]]) -> None:
     """One Parquet file with a row group a split, so that a graph carries numbers and not a million paths."""
     with (
