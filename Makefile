@@ -5,19 +5,22 @@ VENV ?= .venv
 UPGRADE ?=
 # For `make benchmark`: a folder with the data sets that benchmarks/quality.py describes.
 DATA ?= data
+# For `make speed`: a folder of web pages.
+PAGES ?= pages
 
 BIN := $(VENV)/bin
 # One stamp an environment: the runtime for `run`, the tools as well for everything else.
 RUNTIME := $(VENV)/.runtime
 TOOLS := $(VENV)/.tools
 PEERS := $(VENV)/.peers
+DATATROVE := $(VENV)/datatrove
 
 # A lock is complete: nothing is left to resolve.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check benchmark lock clean
+.PHONY: help run test check benchmark speed lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -38,10 +41,14 @@ check: $(TOOLS) ## format, lint, types, direction of imports, Dockerfile
 benchmark: $(PEERS) ## quality beside the peers, into README.md; DATA=folder of the data sets
 	$(BIN)/python -m benchmarks.quality "$(DATA)" --write README.md --results benchmarks/results/quality.json
 
+speed: $(PEERS) $(DATATROVE)/.installed ## speed and memory beside plain scripts and datatrove, into README.md; PAGES=folder of web pages
+	$(BIN)/python -m benchmarks.speed "$(PAGES)" --datatrove $(DATATROVE)/bin/python --write README.md
+
 lock: $(TOOLS) ## remake the locks from pyproject.toml; UPGRADE=--upgrade takes newer releases
 	$(call compile,requirements.lock,--group build)
 	$(call compile,requirements-dev.lock,--group dev --constraints requirements.lock)
 	$(call compile,benchmarks/requirements.txt,--constraints requirements.lock,benchmarks/requirements.in)
+	$(call compile,benchmarks/datatrove.txt,,benchmarks/datatrove.in)
 
 clean: ## remove the environment, the output and all caches
 	rm -rf "$(VENV)" out build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -68,4 +75,10 @@ $(TOOLS): requirements-dev.lock $(RUNTIME)
 
 $(PEERS): benchmarks/requirements.txt $(RUNTIME)
 	$(INSTALL) --require-hashes -r benchmarks/requirements.txt
+	@touch $@
+
+# In an environment of its own: it wants a trafilatura of long ago.
+$(DATATROVE)/.installed: benchmarks/datatrove.txt | $(BIN)/python
+	"$(BIN)/python" -m venv "$(DATATROVE)"
+	$(DATATROVE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@

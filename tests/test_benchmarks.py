@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import datasets, extraction, fit_main_blocks, lines, quality, tables
+from benchmarks import corpus, datasets, extraction, fit_main_blocks, lines, measuring, quality, tables
 from benchmarks.datasets import Bench
 from benchmarks.duplicates import SETS, score_clusters
 from benchmarks.extractors import GIVES_METADATA, UNSEEN, UNSTRIPPED, YARDSTICK, extractors
 from benchmarks.language import score_answers, timed_texts
 from benchmarks.page_scores import Page, judge_field, overlap, score_pages, shingles, words
+from tests.pipeline.running import run
 
-MODULES = ["datasets", "duplicates", "language", "lines", "page_scores", "quality", "tables"]
+MODULES = ["corpus", "datasets", "duplicates", "language", "lines", "measuring", "page_scores", "scale", "tables"]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -168,12 +169,13 @@ def test_a_sample_is_spread_and_keeps_clusters_whole() -> None:
 
 
 def test_tables_replace_those_between_the_markers_and_nothing_else() -> None:
-    readme = f"# Title\n{quality.BEGIN}\nold\n{quality.END}\ntail\n"
-    once = quality.with_tables(readme, "| new |")
-    assert once == f"# Title\n{quality.BEGIN}\n| new |\n{quality.END}\ntail\n"
-    assert quality.with_tables(once, "| new |") == once
-    assert quality.has_markers(once)
-    assert not quality.has_markers(f"{quality.END}{quality.BEGIN}")
+    begin, end = tables.markers("quality")
+    readme = f"# Title\n{begin}\nold\n{end}\ntail\n"
+    once = tables.with_section(readme, "quality", "| new |")
+    assert once == f"# Title\n{begin}\n| new |\n{end}\ntail\n"
+    assert tables.with_section(once, "quality", "| new |") == once
+    assert tables.has_section(once, "quality")
+    assert not tables.has_section(f"{end}{begin}", "quality")
 
 
 def test_medians_and_means_are_compared_with_the_yardstick() -> None:
@@ -308,11 +310,9 @@ def test_a_part_that_fails_loses_no_other_part_its_figures(
         "second": SimpleNamespace(measure=lambda _: {"figure": 7}, tables=lambda found: f"| {found['figure']} |"),
     }
     readme, figures = tmp_path / "README.md", tmp_path / "results" / "quality.json"
-    readme.write_text(f"{quality.BEGIN}\nold\n{quality.END}\n", encoding="utf-8")
+    readme.write_text("\nold\n".join(tables.markers("quality")), encoding="utf-8")
     monkeypatch.setattr(quality, "PARTS", parts)
-    monkeypatch.setattr(
-        quality, "provenance", lambda *_: {"sample": None, "python": "3", "machine": {"cores": 2, "cpu": "x"}}
-    )
+    monkeypatch.setattr(quality, "provenance", lambda _: {"python": "3", "machine": {"cores": 2, "cpu": "x"}})
     monkeypatch.setattr("sys.argv", ["quality", str(tmp_path), "--write", str(readme), "--results", str(figures)])
     with pytest.raises(SystemExit, match="no figures for: first"):
         quality.main()
@@ -321,3 +321,46 @@ def test_a_part_that_fails_loses_no_other_part_its_figures(
     assert "the mill stood still" in printed.err
     assert json.loads(figures.read_text(encoding="utf-8"))["second"] == {"figure": 7}
     assert "old" in readme.read_text(encoding="utf-8")
+
+
+def test_a_corpus_depends_on_its_seed_alone_and_repeats_what_it_says(tmp_path: Path) -> None:
+    for name, seed in (("one", 1), ("same", 1), ("other", 2)):
+        corpus.write_documents(tmp_path / name, 100, seed, "jsonl")
+    contents = {name: (tmp_path / name).read_text(encoding="utf-8") for name in ("one", "same", "other")}
+    assert contents["one"] == contents["same"] != contents["other"]
+    texts = [json.loads(line)["text"].rsplit("\n", 1)[0] for line in contents["one"].splitlines()]
+    assert len(set(texts)) == 99  # number 49 is the document of number 40; number 99 is one with its end changed
+    assert texts[49] == texts[40]
+    assert texts[19] != texts[0]
+    assert texts[19].rsplit("\n", 1)[0] == texts[0].rsplit("\n", 1)[0]
+    assert all(4500 < len(text) < 6500 for text in texts)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "warc", "parquet"])
+def test_a_generated_corpus_is_cleaned_to_its_documents(tmp_path: Path, form: str) -> None:
+    corpus.write_documents(tmp_path / f"in.{form}", 20, 1, form)
+    result = run(tmp_path / f"in.{form}", output=tmp_path / "out")
+    assert result.manifest["counts"]["documents"] == {"en": 19}
+    assert result.manifest["counts"]["rejects"] == {"near_duplicate": 1}
+
+
+def test_pages_are_copied_once_and_shuffled_from_then_on(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    page = b"<p>" + b" ".join(b"word%d" % number for number in range(30)) + b"</p><nav>Home</nav>"
+    (tmp_path / "in" / "a.html.gz").write_bytes(gzip.compress(page))
+    corpus.write_pages([tmp_path / "in" / "a.html.gz"], tmp_path / "out", 3)
+    first, second, third = (path.read_bytes() for path in sorted((tmp_path / "out").iterdir()))
+    assert first == page
+    assert len({first, second, third}) == 3
+    assert sorted(second.split(b"</p>")[0][3:].split()) == sorted(first.split(b"</p>")[0][3:].split())
+    assert second.endswith(b"<nav>Home</nav>")
+
+
+def test_what_a_command_starts_counts_as_well() -> None:
+    burn = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}], check=True)"
+    cost = measuring.measure([sys.executable, "-c", parent])
+    assert cost["cpu_s"] >= 0.5
+    assert cost["peak_mib"] > 5
+    with pytest.raises(SystemExit, match="no such luck"):
+        measuring.measure([sys.executable, "-c", "raise SystemExit('no such luck')"])
