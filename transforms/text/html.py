@@ -49,6 +49,9 @@ _PROLOGUE = re.compile(r"\A\s*(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE[^>\[]*\[[^\]]*\]\
 # References to control characters come out of the parser as such, and trafilatura gives up a page (1 of 1,050 had one).
 _CONTROL_REFERENCE = re.compile(r"&#(?:x0*(?:[0-8bcef]|1[\da-f])|0*(?:[0-8]|1[124-9]|2\d|3[01]));", re.IGNORECASE)
 
+# One class for every element: lxml.html's own lookup asks a Python function at each element that is touched.
+_ONE_CLASS = etree.ElementDefaultClassLookup(element=HtmlElement)
+
 for _library in ("trafilatura", "courlan"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)  # a line for every odd page, which the rows say already
 
@@ -180,6 +183,7 @@ def _parse(html: str) -> HtmlElement | None:
     parser = HTMLParser(
         encoding="utf-8", remove_comments=True, remove_pis=True, collect_ids=False, default_doctype=False
     )
+    parser.set_element_class_lookup(_ONE_CLASS)
     try:
         tree = document_fromstring(html.encode("utf-8"), parser=parser)
     except etree.ParserError:  # "Document is empty"
