@@ -35,10 +35,11 @@ _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 _XML_ENCODING = re.compile(rb"""\A\s*<\?xml[^>]*?\sencoding\s*=\s*["']([\w.:-]+)""")
 _META_CHARSET = re.compile(rb"""<meta\s[^>]*?\bcharset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\xa0\xad\u2028\u2029\u202f\ufeff\ufffe\uffff]")
 _IN_ITS_PLACE = dict.fromkeys("\r\x0b\x0c\x85\u2028\u2029", "\n") | dict.fromkeys("\xa0\u202f", " ")
-_FOREIGN_RUN = re.compile("[^\x00-\x7f]{2,}|[\x80-\x9f]")  # what was one character is two or more in mojibake
+# What was one character is two or more in mojibake, or a C1 control. A pattern that begins with a set of characters is
+# searched for at four times the speed of one that begins with a choice.
+_FOREIGN_RUN = re.compile("[^\x00-\x7f](?:[^\x00-\x7f]+|(?<=[\x80-\x9f]))")
 _GARBAGE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufffd\ufffe\uffff]")
 
 
@@ -63,11 +64,14 @@ def decode(content: bytes, declared: str | None = None, *, markup: bool = False)
     """
     text, charset = _read(content, declared, markup)
     repaired = repair_mojibake(text, between=">" if markup else "\n")
-    garbage = len(_GARBAGE.findall(repaired))
-    if garbage > MAX_GARBAGE_SHARE * len(repaired):
-        share = f"{garbage} of {len(repaired)} characters are control or replacement characters"
-        raise InputError("decode", f"not text: read as {charset}, {share}", stage="decode")
-    return Decoded(sanitise(repaired), charset, repaired != text)
+    sanitised, unwanted = _sanitise(repaired)
+    # All garbage but replacement characters is unwanted too, so that most text need not be searched for it.
+    if unwanted + repaired.count("\ufffd") > MAX_GARBAGE_SHARE * len(repaired):
+        garbage = len(_GARBAGE.findall(repaired))
+        if garbage > MAX_GARBAGE_SHARE * len(repaired):
+            share = f"{garbage} of {len(repaired)} characters are control or replacement characters"
+            raise InputError("decode", f"not text: read as {charset}, {share}", stage="decode")
+    return Decoded(sanitised, charset, repaired != text)
 
 
 def sanitise(text: str) -> str:
@@ -80,11 +84,23 @@ def sanitise(text: str) -> str:
     >>> sanitise("Cafe\u0301\r\n10\u00a0km\x00")
     'Café\n10 km'
     """
-    if _SURROGATE.search(text):  # pairs become their character, what is left alone becomes U+FFFD
+    return _sanitise(text)[0]
+
+
+def _sanitise(text: str) -> tuple[str, int]:
+    """The sanitised text, and how many characters were dropped or replaced besides surrogates and CRLF."""
+    if _has_surrogates(text):  # pairs become their character, what is left alone becomes U+FFFD
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    text = text.replace("\r\n", "\n")
-    text = _UNWANTED.sub(lambda match: _IN_ITS_PLACE.get(match[0], ""), text)
-    return unicodedata.normalize("NFC", text)
+    text, unwanted = _UNWANTED.subn(lambda match: _IN_ITS_PLACE.get(match[0], ""), text.replace("\r\n", "\n"))
+    return unicodedata.normalize("NFC", text), unwanted
+
+
+def _has_surrogates(text: str) -> bool:
+    try:
+        text.encode()  # a quarter of the time of searching for them
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def repair_mojibake(text: str, *, between: str = "\n") -> str:
@@ -97,16 +113,21 @@ def repair_mojibake(text: str, *, between: str = "\n") -> str:
     >>> repair_mojibake("Itâ€™s dÃ©jÃ\u00a0 vu")
     'It’s déjà vu'
     """
-    if text.isascii():
+    if not _is_mojibake(text, between):
         return text
-    return between.join(fix_encoding(piece) if _is_mojibake(piece) else piece for piece in text.split(between))
+    return between.join(fix_encoding(piece) if _is_mojibake(piece, between) else piece for piece in text.split(between))
 
 
-def _is_mojibake(piece: str) -> bool:
+def _is_mojibake(text: str, between: str) -> bool:
     """Whether ftfy finds mojibake near a run of non-ASCII characters: a fifth of the cost of asking it of all text."""
-    if piece.isascii():
+    if text.isascii():
         return False
-    return any(is_bad(piece[max(0, run.start() - 2) : run.end() + 2]) for run in _FOREIGN_RUN.finditer(piece))
+    for run in _FOREIGN_RUN.finditer(text):
+        before = text[max(0, run.start() - 2) : run.start()].rpartition(between)[2]
+        after = text[run.end() : run.end() + 2].partition(between)[0]
+        if is_bad(f"{before}{run[0]}{after}"):
+            return True
+    return False
 
 
 def _read(content: bytes, declared: str | None, markup: bool) -> tuple[str, str]:
