@@ -69,6 +69,7 @@ MARKS = tuple(
 
 _BIT = {mark: 1 << number for number, mark in enumerate(MARKS)}
 _TAG_BITS = {tag: _BIT[mark or tag] for tag, mark in _OF_TAG.items()}
+_ROLE_BITS = {role: _BIT[mark] for role, mark in _OF_ROLE.items()}
 _CLASS_PATTERNS = {
     _BIT[mark]: re.compile(rf"(?:^|[\W_\d])(?:{words})s?(?:$|[\W_\d])") for mark, words in _CLASS_WORDS.items()
 }
@@ -141,7 +142,8 @@ class _Reader:
                 self.read_container(element, tag)
             elif tag not in _WITHOUT_TEXT:
                 self.read_inline(element, tag)
-            self.add(element.tail)
+            if tail := element.tail:
+                self.add(tail)
 
     def read_container(self, element: HtmlElement, tag: str) -> None:
         is_cell = tag in _CELLS
@@ -150,10 +152,11 @@ class _Reader:
         elif self.pieces:
             self.pieces.append(" | ")  # the cells of a row are one block
         containers, around = self.layout.containers, self.path[-1]
-        marks, template = _marks(element, tag), _template(tag, element.get("class"))
+        marks, template = _marks(tag, element.items()), _template(tag, element.get("class"))
         containers.append(Container(around, tag, containers[around].marks | marks, marks, template))
         self.path.append(len(containers) - 1)
-        self.add(element.text)
+        if text := element.text:
+            self.add(text)
         self.read(element)
         if not is_cell:
             self.end_block()
@@ -177,14 +180,19 @@ class _Reader:
     def end_block(self) -> None:
         if not self.pieces:
             return
+        text = "".join(self.pieces)
+        if not text.isspace():  # two in three are the white space between two tags
+            self.add_block(text)
+        self.pieces, self.link_chars = [], 0
+
+    def add_block(self, text: str) -> None:
         container = self.layout.containers[self.path[-1]]
-        text = _squeeze("".join(self.pieces), preformatted=container.tag == "pre")
+        text = _squeeze(text, preformatted=container.tag == "pre")
         if text.strip(" |"):
             link_chars = min(self.link_chars, len(text))
             container.chars += len(text)
             container.link_chars += link_chars
             self.layout.blocks.append(Block(text, link_chars, self.path[-1]))
-        self.pieces, self.link_chars = [], 0
 
 
 def _squeeze(text: str, *, preformatted: bool) -> str:
@@ -195,23 +203,25 @@ def _squeeze(text: str, *, preformatted: bool) -> str:
     return "\n".join(line for piece in text.split("\v") if (line := " ".join(piece.split())))
 
 
-def _marks(element: HtmlElement, tag: str) -> int:
+def _marks(tag: str, attributes: list[tuple[str, str]]) -> int:
     """The bits of what an element itself is marked as."""
     marks = _TAG_BITS.get(tag, 0)
-    attributes = element.attrib
-    if not attributes:
-        return marks
-    for name in ("class", "id"):
-        if value := attributes.get(name):
+    for name, value in attributes:
+        if name in ("class", "id"):
             marks |= _class_marks(value)
-    if mark := _OF_ROLE.get(attributes.get("role", "")):
-        marks |= _BIT[mark]
-    if attributes.get("itemprop") in _OF_ITEMPROP:
-        marks |= _BIT["itemprop:text"]
-    style = attributes.get("style", "")
-    if "hidden" in attributes or attributes.get("aria-hidden") == "true" or _NOT_DISPLAYED.search(style):
-        marks |= _BIT["hidden"]
+        elif name == "role":
+            marks |= _ROLE_BITS.get(value, 0)
+        elif name == "itemprop" and value in _OF_ITEMPROP:
+            marks |= _BIT["itemprop:text"]
+        elif _is_hidden(name, value):
+            marks |= _BIT["hidden"]
     return marks
+
+
+def _is_hidden(name: str, value: str) -> bool:
+    if name == "style":
+        return _NOT_DISPLAYED.search(value) is not None
+    return name == "hidden" or (name == "aria-hidden" and value == "true")
 
 
 @functools.lru_cache(maxsize=8192)
