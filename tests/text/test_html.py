@@ -227,3 +227,11 @@ def _raiser(error: BaseException) -> object:
 def test_nesting_as_careless_pages_have_it_is_read() -> None:
     nested = "<div>" * 200 + "".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS) + "</div>" * 200
     assert PARAGRAPHS[-1] in extract_html(f"<html><body>{nested}</body></html>").text
+
+
+@pytest.mark.parametrize("line_end", ["\n", " "])
+def test_a_faulty_beginning_is_mended_however_long_the_page_and_its_lines(line_end: str) -> None:
+    paragraphs = line_end.join(f"<p>{text}</p>" for text in PARAGRAPHS * 20)
+    html = f'<html lang="en" />\n<body>{paragraphs}</body>'
+    assert page_blocks(html) == PARAGRAPHS * 20
+    assert page_blocks(html.replace(" />", ">", 1)) == PARAGRAPHS * 20

@@ -44,6 +44,10 @@ has a few thousand."""
 
 MIN_NOSCRIPT_CHARS = 600
 
+MIN_REPAIRED_CHARS = 4096
+"""How much of a page trafilatura is to repair, to the end of the line: it looks no further for a faulty first line or
+`<html/>`, and the control characters that it would search all of the page for are gone from decoded text."""
+
 # libxml2's HTML parser ends a document type at its first ">" and shows the rest of an internal subset as text.
 _PROLOGUE = re.compile(r"\A\s*(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE[^>\[]*\[[^\]]*\]\s*>)?", re.IGNORECASE)
 # References to control characters come out of the parser as such, and trafilatura gives up a page (1 of 1,050 had one).
@@ -59,10 +63,10 @@ for _library in ("trafilatura", "courlan"):
 def extract_html(html: str, url: str | None = None) -> Extraction:
     """The main text of a page, one block per line, and the metadata it declares; the text is empty when it shows none.
 
-    `url` is where the page was published, and is given back when the page names no address itself; the text does not
-    depend on it. Tables and lists are in the text, posts of a discussion too, readers' comments on an article are not.
-    Deterministic: no state is kept from page to page. Raises `InputError` ("parse") for a page that the parser or the
-    extractor can't stand.
+    `html` is sanitised text, as `decode` gives it. `url` is where the page was published, and is given back when the
+    page names no address itself; the text does not depend on it. Tables and lists are in the text, posts of a
+    discussion too, readers' comments on an article are not. Deterministic: no state is kept from page to page. Raises
+    `InputError` ("parse") for a page that the parser or the extractor can't stand.
     """
     try:
         return _extract(html, url)
@@ -179,7 +183,8 @@ def _parse(html: str) -> HtmlElement | None:
     """The parsed page, None when there is nothing in it; never part of a page."""
     html = _PROLOGUE.sub("", html, count=1)
     html = _CONTROL_REFERENCE.sub("", html)
-    html = repair_faulty_html(html, html[:50].lower())
+    head_end = html.find("\n", MIN_REPAIRED_CHARS) + 1 or len(html)
+    html = repair_faulty_html(html[:head_end], html[:50].lower()) + html[head_end:]
     parser = HTMLParser(
         encoding="utf-8", remove_comments=True, remove_pis=True, collect_ids=False, default_doctype=False
     )
