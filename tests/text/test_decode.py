@@ -201,6 +201,10 @@ def test_a_stray_nul_does_not_make_a_text_binary() -> None:
     assert decode(b"<p>The first line\x00 of a page</p>", markup=True).text == "<p>The first line of a page</p>"
 
 
+def test_characters_that_are_replaced_are_no_garbage() -> None:
+    assert decode("a\u00a0\u00ad".encode() * 50).text == "a " * 50
+
+
 def test_no_bytes_are_no_text() -> None:
     assert decode(b"") == Decoded("", "utf-8", repaired=False)
 
