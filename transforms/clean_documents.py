@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, wait
 from typing import Any
 
 import apache_beam as beam
@@ -18,11 +19,14 @@ from transforms.text.cleaning_options import CleaningOptions
 from transforms.worker_pool import Result, Step, WorkerLimits, clean_record, pool_of_process
 
 WINDOW_RECORDS = 512
-"""Records under way at most. Results leave in the order of the input, so a record that hangs for its whole time limit
-holds back those behind it: at 30 ms a page, two workers get through 512 of them in 8 s."""
+"""Records that wait for one before them at most. Results leave in the order of the input, so a record that hangs for
+its whole time limit holds back those behind it: at 30 ms a page, two workers get through 512 of them in 8 s."""
 
 WINDOW_BYTES = 64 << 20
-"""Bytes under way at most, so that a run of large records does not fill the memory."""
+"""Bytes of them at most, so that a run of large records does not fill the memory."""
+
+RUNNING_RECORDS = 16
+"""Records handed to the pool at most, for each worker: reading is faster than cleaning, and need not be far ahead."""
 
 
 class CleanDocuments(beam.PTransform):
@@ -58,10 +62,11 @@ class _CleanInWorkers(beam.DoFn):
     def start_bundle(self) -> None:
         self._queue: collections.deque[_UnderWay] = collections.deque()
         self._bytes = 0
+        self._running: set[Any] = set()
 
     def process(self, element: tuple[Key, ReadItem]) -> Iterator[tuple[Key, Result]]:
         key, item = element
-        future = self._pool.submit(item) if isinstance(item, RawRecord) else None
+        future = self._submitted(item) if isinstance(item, RawRecord) else None
         entry = _UnderWay(key, item, future)
         self._queue.append(entry)
         self._bytes += entry.size
@@ -71,6 +76,13 @@ class _CleanInWorkers(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue]:
         while self._queue:
             yield WindowedValue(self._take(), MIN_TIMESTAMP, (GlobalWindow(),))
+
+    def _submitted(self, record: RawRecord) -> Any:
+        if len(self._running) >= RUNNING_RECORDS * self._pool.workers:
+            self._running = wait(self._running, return_when=FIRST_COMPLETED).not_done
+        future = self._pool.submit(record)
+        self._running.add(future)
+        return future
 
     def _first_is_done(self) -> bool:
         return bool(self._queue) and (self._queue[0].future is None or self._queue[0].future.done())

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from schemas.digest import TableDigest
 from transforms.files import create_file
 
-BUFFERED_BYTES = 64 << 20
+BUFFERED_BYTES = 32 << 20
 """Rows that wait for their row group, over all open files of a sink; a row group is this large at most."""
 
 FILE_BYTES = 512 << 20
