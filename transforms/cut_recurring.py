@@ -39,7 +39,7 @@ from transforms.shards import (
 from transforms.stage_text import StagedFile, fingerprint_table
 from transforms.text.cleaning_options import CleaningOptions
 from transforms.text.recurrence import ENOUGH_DOCUMENTS, MIN_DOCUMENTS
-from transforms.worker_pool import CleaningPool, WorkerLimits, pool_of_process, recut_documents
+from transforms.worker_pool import CleaningPool, WorkerLimits, clean_record, pool_of_process, recut_documents
 
 LINE = np.dtype([("key", "<u8"), ("text", "<u4"), ("address", "<u4"), ("split", "<u4")])
 """A key of a line, four bytes of the hashes of the text and the address that it stands in, and their split.
@@ -144,7 +144,8 @@ def revised_shard(options: CleaningOptions, limits: WorkerLimits, _: int, of_spl
     rows = _rows_with(shard, changed)
     if not len(rows):
         return shard
-    return _revised(shard, rows, functools.partial(_judged, pool_of_process(options, limits), counts, options))
+    pool = pool_of_process(options, limits, clean_record)
+    return _revised(shard, rows, functools.partial(_judged, pool, counts, options))
 
 
 def sorted_counts(arrays: Iterable[bytes]) -> Array:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import atexit
 import dataclasses
-import functools
 import os
 import resource
 import signal
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import TimeoutError as TaskTimeout
 from pathlib import Path
@@ -87,8 +87,9 @@ class CleaningPool:
 
     def __init__(self, options: CleaningOptions, limits: WorkerLimits, step: Step = clean_record) -> None:
         self._options, self._limits, self._step = options, limits, step
+        self.workers = limits.workers or os.cpu_count() or 1
         self._pool = ProcessPool(
-            max_workers=limits.workers or os.cpu_count() or 1,
+            max_workers=self.workers,
             max_tasks=TASKS_OF_A_WORKER,
             context=worker_server.context(),
             initializer=_ignore_interrupts,
@@ -132,12 +133,30 @@ class CleaningPool:
             raise
 
 
-@functools.cache
-def pool_of_process(options: CleaningOptions, limits: WorkerLimits, step: Step = clean_record) -> CleaningPool:
+_pools: dict[tuple[CleaningOptions, WorkerLimits, Step], CleaningPool] = {}
+_ending: list[threading.Thread] = []
+
+
+def pool_of_process(options: CleaningOptions, limits: WorkerLimits, step: Step) -> CleaningPool:
     """The pool that all steps of this process share, so that no more workers run than asked for; it ends with it."""
-    pool = CleaningPool(options, limits, step)
-    atexit.register(pool.close)
-    return pool
+    key = (options, limits, step)
+    if key not in _pools:
+        _pools[key] = CleaningPool(*key)
+    return _pools[key]
+
+
+def end_pools() -> None:
+    """Begin to end the workers of this process, which takes a tenth of a second: its end waits for theirs."""
+    while _pools:
+        _ending.append(threading.Thread(target=_pools.popitem()[1].close, daemon=True))
+        _ending[-1].start()
+
+
+@atexit.register
+def _wait_for_ends() -> None:
+    end_pools()
+    while _ending:
+        _ending.pop().join()
 
 
 def _ignore_interrupts() -> None:

@@ -16,11 +16,11 @@ from apache_beam.runners.portability.fn_api_runner.execution import GroupingBuff
 from schemas.records import RawRecord
 from tests.pipeline.running import prose, run, write
 from transforms import stage_text
-from transforms.clean_documents import WINDOW_BYTES, WINDOW_RECORDS
+from transforms.clean_documents import WINDOW_RECORDS
 from transforms.cut_recurring import ROWS_OF_TASK
 from transforms.formats.read import read_records
 from transforms.shards import BATCH_ROWS
-from transforms.stage_text import BUFFERED_BYTES, BUFFERED_ROWS
+from transforms.stage_text import BUFFERED_ROWS
 from transforms.text import html
 from transforms.text.clean import clean
 from transforms.text.cleaning_options import CleaningOptions
@@ -105,23 +105,26 @@ def test_no_text_is_shuffled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_is_in_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    under_way, most = [0], [0]
+    """Of 1,500 records, and of all workers; `test_graph_steps` has the same where a record holds up the others."""
+    waiting, most = [0], [0]
     submit, outcome = CleaningPool.submit, CleaningPool.outcome
 
     def submitted(pool: CleaningPool, record: RawRecord) -> Any:
-        under_way[0] += 1
-        most[0] = max(most[0], under_way[0])
+        waiting[0] += 1
+        most[0] = max(most[0], waiting[0])
         return submit(pool, record)
 
     def taken(pool: CleaningPool, record: RawRecord, future: Any) -> Any:
-        under_way[0] -= 1
+        waiting[0] -= 1
         return outcome(pool, record, future)
 
     monkeypatch.setattr(CleaningPool, "submit", submitted)
     monkeypatch.setattr(CleaningPool, "outcome", taken)
+    pools = Spy(monkeypatch, CleaningPool, "__init__", lambda pool, *_: pool)
     staged = Spy(monkeypatch, stage_text.StagedFile, "write", lambda _, table: len(table))
     run(json_lines(tmp_path / "in.jsonl", 1500), output=tmp_path / "out")
-    assert under_way == [0]
-    assert 1 < most[0] <= WINDOW_RECORDS + 1
+    assert waiting == [0]
+    assert 1 < most[0] < 100 < WINDOW_RECORDS
     assert max(staged.seen) == BUFFERED_ROWS == BATCH_ROWS
-    assert max(WINDOW_BYTES, BUFFERED_BYTES) <= 64 << 20
+    assert len(pools.seen) == 1
+    assert pools.seen[0].workers == 2
