@@ -36,7 +36,7 @@ from transforms.shards import LEDGER
 from transforms.stage_text import Provenance
 from transforms.text.cleaning_options import CleaningOptions
 from transforms.text.fingerprint import HASH_SPEC
-from transforms.worker_pool import WorkerLimits, end_pools
+from transforms.worker_pool import WorkerLimits
 
 log = logging.getLogger("millstream")
 
@@ -267,8 +267,6 @@ def _run_graph(pipeline: beam.Pipeline, job: graph.Job, old: dict[str, Any], sna
         state = result.wait_until_finish()
     except Exception as error:  # whatever an engine raises: the run has failed, and says so with all it knows
         raise JobError(f"the run failed, nothing was published: {_sentence(error)}") from error
-    finally:
-        end_pools()
     if state not in (None, "DONE"):
         raise JobError(f"the run ended as {state}, nothing was published")
     with open_file(job.summary) as stream:

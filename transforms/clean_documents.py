@@ -16,7 +16,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from schemas.records import RawRecord
 from transforms.read_files import Key, ReadItem
 from transforms.text.cleaning_options import CleaningOptions
-from transforms.worker_pool import Result, Step, WorkerLimits, clean_record, pool_of_process
+from transforms.worker_pool import Result, Step, WorkerLimits, borrow_pool, clean_record, give_back
 
 WINDOW_RECORDS = 512
 """Records that wait for one before them at most. Results leave in the order of the input, so a record that hangs for
@@ -57,7 +57,10 @@ class _CleanInWorkers(beam.DoFn):
         self._options, self._limits, self._step = options, limits, step
 
     def setup(self) -> None:
-        self._pool = pool_of_process(self._options, self._limits, self._step)
+        self._pool = borrow_pool(self._options, self._limits, self._step)
+
+    def teardown(self) -> None:
+        give_back(self._pool)
 
     def start_bundle(self) -> None:
         self._queue: collections.deque[_UnderWay] = collections.deque()

@@ -39,7 +39,7 @@ from transforms.shards import (
 from transforms.stage_text import StagedFile, fingerprint_table
 from transforms.text.cleaning_options import CleaningOptions
 from transforms.text.recurrence import ENOUGH_DOCUMENTS, MIN_DOCUMENTS
-from transforms.worker_pool import CleaningPool, WorkerLimits, clean_record, pool_of_process, recut_documents
+from transforms.worker_pool import CleaningPool, WorkerLimits, borrow_pool, give_back
 
 LINE = np.dtype([("key", "<u8"), ("text", "<u4"), ("address", "<u4"), ("split", "<u4")])
 """A key of a line, four bytes of the hashes of the text and the address that it stands in, and their split.
@@ -79,7 +79,7 @@ class CutRecurringLines(beam.PTransform):
             (shards | "Tag shards" >> beam.Map(tagged_shard), counts | "Tag counts" >> beam.Map(tagged, "counts"))
             | "Shards and counts" >> beam.Flatten()
             | "Join by split" >> beam.GroupByKey()
-            | "Judge again" >> beam.MapTuple(functools.partial(revised_shard, self._options, self._limits))
+            | "Judge again" >> beam.ParDo(_JudgeAgain(self._options, self._limits))
         )
         return {"shards": revised, "counts": counts}
 
@@ -134,7 +134,21 @@ def _distinct(lines: Array, field: str) -> Array:
     return distinct
 
 
-def revised_shard(options: CleaningOptions, limits: WorkerLimits, _: int, of_split: Iterable[Tagged]) -> Shard:
+class _JudgeAgain(beam.DoFn):
+    def __init__(self, options: CleaningOptions, limits: WorkerLimits) -> None:
+        self._options, self._limits = options, limits
+
+    def setup(self) -> None:
+        self._pool = borrow_pool(self._options, self._limits)
+
+    def teardown(self) -> None:
+        give_back(self._pool)
+
+    def process(self, element: tuple[int, Iterable[Tagged]]) -> Iterator[Shard]:
+        yield revised_shard(self._pool, *element)
+
+
+def revised_shard(pool: CleaningPool, _: int, of_split: Iterable[Tagged]) -> Shard:
     """The shard of a split, with a patch when a count that changed changes any of its documents."""
     by_name = untagged(of_split)
     shard: Shard
@@ -144,8 +158,7 @@ def revised_shard(options: CleaningOptions, limits: WorkerLimits, _: int, of_spl
     rows = _rows_with(shard, changed)
     if not len(rows):
         return shard
-    pool = pool_of_process(options, limits, clean_record)
-    return _revised(shard, rows, functools.partial(_judged, pool, counts, options))
+    return _revised(shard, rows, functools.partial(_judged, pool, counts))
 
 
 def sorted_counts(arrays: Iterable[bytes]) -> Array:
@@ -203,9 +216,7 @@ def _revised(shard: Shard, rows: Array, judge: Callable[[pa.Table, pa.Table], di
     return dataclasses.replace(shard, files=files, patch=patch.path) if changes else shard
 
 
-def _judged(
-    pool: CleaningPool, counts: Array, options: CleaningOptions, documents: pa.Table, marks: pa.Table
-) -> dict[int, Cleaned]:
+def _judged(pool: CleaningPool, counts: Array, documents: pa.Table, marks: pa.Table) -> dict[int, Cleaned]:
     """The documents that are other ones under these counts, by their rows in the table."""
     keys = _keys_of_lines(marks)
     numbers = list(zip(marks["line_numbers"].to_pylist(), marks["kept_line_numbers"].to_pylist(), strict=True))
@@ -214,9 +225,12 @@ def _judged(
         task = slice(first, first + ROWS_OF_TASK)
         counted = counts[np.isin(counts["key"], np.concatenate(keys[task]))]
         of_task = documents.take(np.arange(len(documents))[task])  # a slice would travel with the whole of its table
-        arguments = (of_task, numbers[task], dict(counted.tolist()), options.min_letters)
-        futures[first] = pool.call(recut_documents, *arguments)
-    return {first + row: cleaned for first, future in futures.items() for row, cleaned in future.result().items()}
+        futures[first] = of_task, pool.submit_recut(of_task, numbers[task], dict(counted.tolist()))
+    return {
+        first + row: cleaned
+        for first, (of_task, future) in futures.items()
+        for row, cleaned in pool.recut_outcome(of_task, future).items()
+    }
 
 
 def _marked_anew(marks: pa.Table, cleaned: list[Cleaned]) -> pa.Table:

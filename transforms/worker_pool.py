@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import TimeoutError as TaskTimeout
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import pyarrow as pa
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
@@ -35,7 +35,7 @@ ORPHAN_SECONDS = 5.0
 EXIT_OUT_OF_MEMORY = 77  # a worker's farewell: after a MemoryError nothing in it can be relied on, a reply least of all
 RAW_PREFIX_BYTES = 256
 
-T = TypeVar("T")
+LineNumbers = tuple[list[int], list[int] | None]
 Result = Cleaned | Rejection | Quarantined
 Step = Callable[[RawRecord, CleaningOptions], Cleaned | Rejection]
 
@@ -63,22 +63,6 @@ def clean_record(record: RawRecord, options: CleaningOptions) -> Cleaned | Rejec
     return clean(record, options)
 
 
-def recut_documents(
-    documents: pa.Table,
-    line_numbers: Sequence[tuple[list[int], list[int] | None]],
-    counts: Mapping[int, int],
-    min_letters: int,
-) -> dict[int, Cleaned]:
-    """By row, what `transforms.text.clean.recut` makes of those documents of a table that it changes."""
-    from transforms.text.clean import recut  # noqa: PLC0415  # as in `clean_record`
-
-    judged = {}
-    for row, (document, of_lines) in enumerate(zip(from_table(Document, documents), line_numbers, strict=True)):
-        if cleaned := recut(document, *of_lines, counts, min_letters):
-            judged[row] = cleaned
-    return judged
-
-
 class CleaningPool:
     """Cleans records in worker processes; a context manager.
 
@@ -88,6 +72,8 @@ class CleaningPool:
     def __init__(self, options: CleaningOptions, limits: WorkerLimits, step: Step = clean_record) -> None:
         self._options, self._limits, self._step = options, limits, step
         self.workers = limits.workers or os.cpu_count() or 1
+        self.users = 0  # of a pool that is shared
+        self._has_begun = False
         self._pool = ProcessPool(
             max_workers=self.workers,
             max_tasks=TASKS_OF_A_WORKER,
@@ -108,13 +94,37 @@ class CleaningPool:
 
     def submit(self, record: RawRecord) -> ProcessFuture[Result]:
         """A future of what becomes of the record; `outcome` reads it."""
+        self._has_begun = True
         arguments = (self._step, record, self._options, self._limits)
         return self._pool.schedule(_clean_in_worker, args=arguments, timeout=self._limits.timeout_seconds)
 
-    def call(self, function: Callable[..., T], *arguments: object) -> ProcessFuture[T]:
-        """A future of what the function gives, without limits: for what was cleaned before within them."""
-        future: ProcessFuture[T] = self._pool.schedule(function, args=arguments)
-        return future
+    def submit_recut(
+        self, documents: pa.Table, line_numbers: Sequence[LineNumbers], counts: Mapping[int, int]
+    ) -> ProcessFuture[dict[int, Cleaned]]:
+        """A future of those documents of a table that `recut` changes, by row; `recut_outcome` reads it.
+
+        `line_numbers` are its two of each document. Each has the time of a record, and no limit of memory: it was
+        cleaned before within that.
+        """
+        self._has_begun = True
+        seconds = self._limits.timeout_seconds * len(documents)
+        arguments = (documents, line_numbers, counts, self._options.min_letters, seconds)
+        return self._pool.schedule(_recut_in_worker, args=arguments, timeout=seconds)
+
+    def recut_outcome(self, documents: pa.Table, future: ProcessFuture[dict[int, Cleaned]]) -> dict[int, Cleaned]:
+        """What was judged, waiting for it; RuntimeError where a worker died or was too slow, as it may not here."""
+        try:
+            return future.result()
+        except (TaskTimeout, ProcessExpired) as error:
+            how = f"died of {_death(error.exitcode)}" if isinstance(error, ProcessExpired) else "was not done in time"
+            first, last = (documents["source_uri"][row].as_py() for row in (0, -1))
+            where = f"{len(documents)} documents of {first} to {last}"
+            raise RuntimeError(f"a worker {how} that looked for recurring lines in {where}") from error
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it takes no more records: a worker was killed that had none."""
+        return self._has_begun and not self._pool.active
 
     def outcome(self, record: RawRecord, future: ProcessFuture[Result]) -> Result:
         """What became of the record, waiting for it; a bug in the cleaning code is raised, and names the record."""
@@ -133,30 +143,39 @@ class CleaningPool:
             raise
 
 
+_lock = threading.Lock()
 _pools: dict[tuple[CleaningOptions, WorkerLimits, Step], CleaningPool] = {}
 _ending: list[threading.Thread] = []
 
 
-def pool_of_process(options: CleaningOptions, limits: WorkerLimits, step: Step) -> CleaningPool:
-    """The pool that all steps of this process share, so that no more workers run than asked for; it ends with it."""
+def borrow_pool(options: CleaningOptions, limits: WorkerLimits, step: Step = clean_record) -> CleaningPool:
+    """The pool that all steps of this process share, so that no more workers run than asked for; to be given back."""
     key = (options, limits, step)
-    if key not in _pools:
-        _pools[key] = CleaningPool(*key)
-    return _pools[key]
+    with _lock:
+        if key not in _pools or _pools[key].is_broken:
+            _pools[key] = CleaningPool(*key)
+        _pools[key].users += 1
+        return _pools[key]
 
 
-def end_pools() -> None:
-    """Begin to end the workers of this process, which takes a tenth of a second: its end waits for theirs."""
-    while _pools:
-        _ending.append(threading.Thread(target=_pools.popitem()[1].close, daemon=True))
-        _ending[-1].start()
+def give_back(pool: CleaningPool) -> None:
+    """Let go of a borrowed pool; after its last user it begins to end, which takes a tenth of a second."""
+    with _lock:
+        pool.users -= 1
+        if pool.users == 0:
+            for key in [key for key, each in _pools.items() if each is pool]:
+                del _pools[key]
+            _ending[:] = [thread for thread in _ending if thread.is_alive()]
+            _ending.append(threading.Thread(target=pool.close, daemon=True))
+            _ending[-1].start()
 
 
 @atexit.register
-def _wait_for_ends() -> None:
-    end_pools()
-    while _ending:
-        _ending.pop().join()
+def _end_pools() -> None:
+    for pool in _pools.values():
+        pool.close()
+    for thread in _ending:
+        thread.join()
 
 
 def _ignore_interrupts() -> None:
@@ -175,6 +194,28 @@ def _clean_in_worker(step: Step, record: RawRecord, options: CleaningOptions, li
         return quarantine(record, error.error_class, type(error.__cause__ or error).__name__, str(error), error.stage)
     except MemoryError:
         os._exit(EXIT_OUT_OF_MEMORY)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))  # what arrives next is received without this one's limit
+
+
+def _recut_in_worker(
+    documents: pa.Table,
+    line_numbers: Sequence[LineNumbers],
+    counts: Mapping[int, int],
+    min_letters: int,
+    seconds: float,
+) -> dict[int, Cleaned]:
+    from transforms.text.clean import recut  # noqa: PLC0415  # as in `clean_record`
+
+    signal.setitimer(signal.ITIMER_REAL, seconds + ORPHAN_SECONDS)
+    try:
+        judged = {}
+        for row, (document, of_lines) in enumerate(zip(from_table(Document, documents), line_numbers, strict=True)):
+            if cleaned := recut(document, *of_lines, counts, min_letters):
+                judged[row] = cleaned
+        return judged
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 

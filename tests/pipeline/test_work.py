@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_each_record_is_read_and_cleaned_once(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr("transforms.read_files.read_records", counted)
     cleaned = Spy(monkeypatch, CleaningPool, "submit", lambda _, record: record.number)
-    cut_again = Spy(monkeypatch, CleaningPool, "call", lambda *arguments: len(arguments[2]))
+    cut_again = Spy(monkeypatch, CleaningPool, "submit_recut", lambda _, documents, *__: len(documents))
     run(json_lines(tmp_path / "in.jsonl", 50), output=tmp_path / "out")
     assert read == list(range(1, 51)) == cleaned.seen
     assert sum(cut_again.seen) == 50
@@ -128,3 +129,10 @@ def test_what_is_in_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
     assert max(staged.seen) == BUFFERED_ROWS == BATCH_ROWS
     assert len(pools.seen) == 1
     assert pools.seen[0].workers == 2
+
+
+def test_runs_in_one_process_do_not_end_the_workers_of_one_another(tmp_path: Path) -> None:
+    inputs = {name: json_lines(tmp_path / f"{name}.jsonl", records) for name, records in (("few", 5), ("many", 400))}
+    with ThreadPoolExecutor() as threads:
+        runs = {name: threads.submit(run, path, output=tmp_path / name) for name, path in inputs.items()}
+        assert {name: each.result().manifest["records"] for name, each in runs.items()} == {"few": 5, "many": 400}

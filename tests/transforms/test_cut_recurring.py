@@ -34,7 +34,7 @@ from transforms.text.cleaning_options import CleaningOptions
 from transforms.text.fingerprint import fingerprint
 from transforms.text.recurrence import MIN_DOCUMENTS
 from transforms.text.recurring import line_keys
-from transforms.worker_pool import WorkerLimits
+from transforms.worker_pool import CleaningPool, WorkerLimits
 
 OPTIONS, LIMITS = CleaningOptions(), WorkerLimits(workers=2)
 TEMPLATE = "Lorem portal i pavarur"
@@ -76,7 +76,8 @@ def seen(shard: Shard) -> tuple[Any, ...]:
 def judged(shard: Shard, counts: dict[int, int]) -> Shard:
     """The shard as it is under these counts."""
     data = np.array([*counts.items()], COUNT).tobytes()
-    return revised_shard(OPTIONS, LIMITS, shard.split, [("shards", shard), ("counts", data)])
+    with CleaningPool(OPTIONS, LIMITS) as pool:
+        return revised_shard(pool, shard.split, [("shards", shard), ("counts", data)])
 
 
 def published(shard: Shard, counts: dict[int, int], folder: Path) -> Shard:

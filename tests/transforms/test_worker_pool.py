@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import os
+import resource
 import subprocess
 import sys
+from typing import Any
 
 import psutil
+import pyarrow as pa
 import pytest
 
 from schemas.records import Cleaned, Quarantined, RawRecord, Rejection
 from tests.hostile import misbehave
 from transforms.text.cleaning_options import CleaningOptions
-from transforms.worker_pool import ORPHAN_SECONDS, CleaningPool, Result, WorkerLimits
+from transforms.worker_pool import ORPHAN_SECONDS, CleaningPool, Result, WorkerLimits, borrow_pool, give_back
 
 LIMITS = WorkerLimits(workers=2, timeout_seconds=2, max_memory_bytes=200 << 20)
 PROSE = b"The council met on Monday and agreed to repair the old bridge over the river before the winter comes."
@@ -97,3 +101,45 @@ def test_an_empty_record_is_rejected_with_its_source() -> None:
 def test_impossible_limits_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is 0"):
         WorkerLimits(**{"workers": 1, name: 0})
+
+
+def test_steps_share_a_pool_until_the_last_gives_it_back() -> None:
+    first, second = borrow_pool(CleaningOptions(), LIMITS), borrow_pool(CleaningOptions(), LIMITS)
+    assert first is second
+    assert borrow_pool(CleaningOptions(min_letters=3), LIMITS) is not first
+    give_back(first)
+    assert borrow_pool(CleaningOptions(), LIMITS) is second
+    give_back(second)
+    give_back(second)
+    assert borrow_pool(CleaningOptions(), LIMITS) is not second
+
+
+def test_a_pool_that_lost_an_idle_worker_is_replaced() -> None:
+    pool = borrow_pool(CleaningOptions(), LIMITS)
+    record = RawRecord("a.txt", 1, PROSE, "text/plain")
+    assert isinstance(pool.outcome(record, pool.submit(record)), Cleaned)
+    assert not pool.is_broken
+    (server,) = [each for each in psutil.Process().children() if each.children()]
+    while not pool.is_broken:
+        for worker in server.children():
+            worker.kill()
+    other = borrow_pool(CleaningOptions(), LIMITS)
+    assert isinstance(other.outcome(record, other.submit(record)), Cleaned)
+    give_back(pool)
+    give_back(other)
+
+
+def test_the_limit_of_a_record_ends_with_it() -> None:
+    with CleaningPool(CleaningOptions(), WorkerLimits(workers=1)) as pool:
+        record = RawRecord("a.txt", 1, PROSE, "text/plain")
+        pool.outcome(record, pool.submit(record))
+        soft, hard = pool._pool.schedule(resource.getrlimit, args=(resource.RLIMIT_AS,)).result()
+    assert soft == hard
+
+
+def test_a_worker_that_dies_while_it_judges_again_is_named() -> None:
+    documents = pa.table({"source_uri": ["a.txt", "b.txt"]})
+    with CleaningPool(CleaningOptions(), WorkerLimits(workers=1)) as pool:
+        future: Any = pool._pool.schedule(os._exit, args=(3,))
+        with pytest.raises(RuntimeError, match=r"died of exit 3 .* 2 documents of a.txt to b.txt"):
+            pool.recut_outcome(documents, future)
