@@ -206,6 +206,7 @@ def documents_of(shard: Shard) -> Iterator[pa.Table]:
                 yield patch.over(table, first)
                 first += len(table)
     finally:
+        patch.close()
         for stream in streams.values():
             stream.close()
 
@@ -243,28 +244,30 @@ class _Rows:
         self._tables.close()  # and the file that it has open
 
 
-def _tables(paths: list[str]) -> Generator[pa.Table]:
+def _tables(paths: list[str], columns: list[str] | None = None) -> Generator[pa.Table]:
     for path in paths:
-        yield from batches_of(path, 256)
+        yield from batches_of(path, 256, columns)
 
 
 class _Patch:
-    """The documents that stand in place of some of a shard's, by their rows."""
+    """The documents that stand in place of some of a shard's, by their rows; asked for from the first to the last."""
 
     def __init__(self, path: str) -> None:
-        table = None
-        if path:
-            with open_file(path) as stream:
-                table = pq.read_table(stream)
-        self._rows = table["row"].to_numpy() if table else np.empty(0, "<u8")
-        self._table = table.drop_columns("row") if table else schema_of(Document).empty_table()
+        columns = schema_of(Document)
+        paths = [path] if path else []
+        rows = [table["row"].to_numpy() for each in paths for table in batches_of(each, KEYED_ROWS, ["row"])]
+        self._rows = np.concatenate([*rows, np.empty(0, "<u8")])
+        self._documents = _Rows(_tables(paths, columns.names), columns)
 
     def over(self, table: pa.Table, first: int) -> pa.Table:
         """The table, which begins with the document of this row, patched."""
         begin, end = np.searchsorted(self._rows, [first, first + len(table)])
         if begin == end:
             return table
-        return replaced(table, self._rows[begin:end].astype(int) - first, self._table.slice(begin, end - begin))
+        return replaced(table, self._rows[begin:end].astype(int) - first, self._documents.take(end - begin))
+
+    def close(self) -> None:
+        self._documents.close()
 
 
 def replaced(table: pa.Table, rows: Array, by: pa.Table) -> pa.Table:
