@@ -83,19 +83,22 @@ class Trees:
     """An ensemble of oblivious trees of one depth over named evidence."""
 
     names: tuple[str, ...]  # of the evidence, in the order of the columns
-    columns: NDArray[np.intp]  # by level and tree: the evidence that is asked for
-    thresholds: NDArray[np.float32]  # by level and tree: the answer is whether the evidence is above it
+    columns: NDArray[np.intp]  # by question: the evidence that is asked for
+    thresholds: NDArray[np.float32]  # by question: the answer is whether the evidence is above it
+    asked: NDArray[np.intp]  # by level and tree: the number of a question, which two in five nodes share with another
     leaves: Floats  # by tree and answers, the first level's in the lowest bit
     bias: float
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Trees:
         """The trees that `main_blocks.json` holds; each is its questions, [column, threshold], and its leaves."""
-        questions = np.array([tree["questions"] for tree in data["trees"]])
+        nodes = np.array([tree["questions"] for tree in data["trees"]])
+        questions, asked = np.unique(nodes.reshape(-1, 2), axis=0, return_inverse=True)
         return cls(
             names=tuple(data["evidence"]),
-            columns=questions[:, :, 0].T.astype(np.intp),
-            thresholds=questions[:, :, 1].T.astype(np.float32),
+            columns=questions[:, 0].astype(np.intp),
+            thresholds=questions[:, 1].astype(np.float32),
+            asked=asked.reshape(nodes.shape[:2]).T,
             leaves=np.array([tree["leaves"] for tree in data["trees"]]),
             bias=float(data["bias"]),
         )
@@ -108,10 +111,12 @@ class Trees:
         return self.bias + np.concatenate([self._sums(table) for table in tables])
 
     def _sums(self, table: NDArray[np.float32]) -> Floats:
-        answers = np.zeros((len(self.leaves), table.shape[1]), dtype=np.intp)
-        for level, (columns, thresholds) in enumerate(zip(self.columns, self.thresholds, strict=True)):
-            answers |= (table[columns] > thresholds[:, None]).astype(np.intp) << level
-        return np.asarray(np.take_along_axis(self.leaves, answers, axis=1).sum(axis=0))
+        replies = (table.take(self.columns, axis=0) > self.thresholds[:, None]).view(np.uint8)
+        answers = np.zeros((len(self.leaves), table.shape[1]), dtype=np.uint8)  # of up to eight levels
+        for level, questions in enumerate(self.asked):
+            answers |= replies.take(questions, axis=0) << level
+        first = np.arange(0, self.leaves.size, self.leaves.shape[1])[:, None]
+        return np.asarray(self.leaves.take(first + answers).sum(axis=0))
 
 
 def judge_blocks(layout: Layout, page: PageContext) -> JudgedBlocks:
