@@ -139,7 +139,8 @@ def test_a_giant_page_is_judged_in_parts_as_in_one() -> None:
 
 def test_the_best_choice_expects_the_highest_f1() -> None:
     words = np.array([10.0, 20.0, 5.0, 40.0])
-    judged = JudgedBlocks([Block(f"{number}", 0, 0) for number in range(4)], np.array([0.9, 0.6, 0.4, 0.05]), words)
+    likelihoods = np.array([0.9, 0.6, 0.4, 0.05])
+    judged = JudgedBlocks([Block(f"{number}", 0, 0) for number in range(4)], likelihoods, words, np.zeros(4))
     best = judged.best()
     every = [np.array([bool(number >> bit & 1) for bit in range(4)]) for number in range(16)]
     assert judged.expected_f1(best) == pytest.approx(max(judged.expected_f1(kept) for kept in every))
@@ -148,7 +149,7 @@ def test_the_best_choice_expects_the_highest_f1() -> None:
 
 def judged_texts(*texts: str) -> JudgedBlocks:
     words = np.array([float(text.count(" ") + 1) for text in texts])
-    return JudgedBlocks([Block(text, 0, 0) for text in texts], np.full(len(texts), 0.9), words)
+    return JudgedBlocks([Block(text, 0, 0) for text in texts], np.full(len(texts), 0.9), words, np.zeros(len(texts)))
 
 
 CHAPTERS = [" ".join(f"word{number}" for number in range(start, start + 50)) for start in range(0, 250, 50)]

@@ -23,7 +23,7 @@ from trafilatura.settings import Document
 from trafilatura.utils import repair_faulty_html
 
 from schemas.records import InputError
-from transforms.text.block_evidence import PageContext, extracted_shares
+from transforms.text.block_evidence import PageContext
 from transforms.text.blocks import Layout, page_layout
 from transforms.text.decode import sanitise
 from transforms.text.extraction import Extraction
@@ -127,16 +127,16 @@ def _text_of(page: _Page) -> tuple[str, str]:
     if layout.blocks:
         judged = judge_blocks(layout, _context(page, fast))
         best = judged.best()
-        if page.kind == "article" and fast and _gain(judged, best, fast) <= MIN_GAIN:
+        if page.kind == "article" and fast and _gain(judged, best) <= MIN_GAIN:
             return fast, "trafilatura-fast"
         if text := sanitise(judged.text(best)).strip():
             return text, f"html-blocks:{page.kind}"
     return (fast, "trafilatura-fast") if fast else (_all_text(page.tree), "html2txt")
 
 
-def _gain(judged: JudgedBlocks, best: NDArray[np.bool_], extracted: str) -> float:
+def _gain(judged: JudgedBlocks, best: NDArray[np.bool_]) -> float:
     """How much more word F1 is expected of the best blocks than of those that an extractor took."""
-    taken = judged.without_copies(extracted_shares(extracted, judged.blocks) > 0)
+    taken = judged.without_copies(judged.extracted > 0)
     return judged.expected_f1(best) - judged.expected_f1(taken)
 
 

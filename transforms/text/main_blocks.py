@@ -44,6 +44,7 @@ class JudgedBlocks:
     blocks: list[Block]
     likelihoods: Floats  # 0 to 1
     words: Floats
+    extracted: Floats  # how much of each the first extraction took, 0 to 1
 
     def best(self) -> NDArray[np.bool_]:
         """Which blocks to keep for the highest expected word F1, each text once."""
@@ -123,13 +124,14 @@ def judge_blocks(layout: Layout, page: PageContext) -> JudgedBlocks:
     """Each block's likelihood of being main content; none for what readers comment on an article."""
     words = block_words(layout.blocks)
     if not layout.blocks:
-        return JudgedBlocks([], words, words)
-    likelihoods = 1 / (1 + np.exp(-TREES.logits(block_evidence(layout, page))))
+        return JudgedBlocks([], words, words, words)
+    evidence = block_evidence(layout, page)
+    likelihoods = 1 / (1 + np.exp(-TREES.logits(evidence)))
     if page.kind == "article":
         bit = 1 << MARKS.index("class:comment")
         is_comment = [layout.containers[block.container].marks & bit != 0 for block in layout.blocks]
         likelihoods[np.array(is_comment)] = 0
-    return JudgedBlocks(layout.blocks, likelihoods, words)
+    return JudgedBlocks(layout.blocks, likelihoods, words, evidence["extracted"])
 
 
 def _load() -> Trees:
