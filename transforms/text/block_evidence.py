@@ -261,11 +261,17 @@ def _page(layout: Layout, tree: _Tree, words: Floats, prose: NDArray[np.bool_], 
 
 def _overlap(blocks: list[Block], page: PageContext) -> dict[str, Floats]:
     """How much of what the page says it is about a block names."""
-    sets = [set(block.text.lower().split()) for block in blocks]
+    named = page.title | page.description
+    evidence = np.zeros((3, len(blocks)))
+    for number, block in enumerate(blocks):
+        words = block.text.lower().split()
+        if common := named.intersection(words):  # so it is with one block in three
+            of_title = len(common & page.title)
+            evidence[:, number] = of_title, of_title / len(set(words)), len(common & page.description)
     return {
-        "of_title": np.array([len(words & page.title) for words in sets]) / max(1, len(page.title)),
-        "in_title": np.array([len(words & page.title) / max(1, len(words)) for words in sets]),
-        "of_description": np.array([len(words & page.description) for words in sets]) / max(1, len(page.description)),
+        "of_title": evidence[0] / max(1, len(page.title)),
+        "in_title": evidence[1],
+        "of_description": evidence[2] / max(1, len(page.description)),
     }
 
 
