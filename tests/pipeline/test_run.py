@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import io
 import json
@@ -398,3 +399,10 @@ def test_a_stop_signal_ends_a_run_at_once_and_its_workers_with_it(
 def rows_of(snapshot: Path) -> list[Any]:
     found: list[Any] = ds.dataset(snapshot / "documents", format="parquet").to_table().to_pylist()
     return found
+
+
+def test_runs_of_one_second_are_named_in_their_order() -> None:
+    starts = [dt.datetime(2026, 5, 1, 12, 0, 30, microsecond, dt.UTC) for microsecond in (0, 999, 50_000, 999_999)]
+    names = [job.new_run_id(each) for each in [*starts, starts[0] + dt.timedelta(seconds=1)]]
+    assert names == sorted(names)
+    assert len({job.new_run_id(starts[0]) for _ in range(50)}) > 1
