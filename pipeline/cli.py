@@ -128,6 +128,14 @@ def _run(inputs: tuple[str, ...], config: str | None, **given: Any) -> None:
     What follows -- goes to Beam.
     """
     options = _run_options(inputs, config, given)
+    with _stopped_by_signals():
+        result = _result(options)
+    if result:
+        _tell(result, options)
+
+
+def _result(options: RunOptions) -> Result | None:
+    """What a run published; None of a dry run, which prints what it would read."""
     from pipeline import logs
 
     logs.configure(options.log_format)
@@ -145,10 +153,9 @@ def _run(inputs: tuple[str, ...], config: str | None, **given: Any) -> None:
         plan.use_file_systems(options.beam)
         if options.dry_run:
             report.print_formats(plan.formats_of(plan.match_inputs(options.inputs, apart_from=options.output)))
-            return
-        with _stopped_by_signals(), report.progress(options.log_format):
-            result = job.run(options)
-    _tell(result, options)
+            return None
+        with report.progress(options.log_format):
+            return job.run(options)
 
 
 def _retry(directory: str, config: str | None, **given: Any) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from multiprocessing import forkserver
+import signal
+from multiprocessing import forkserver, resource_tracker
 
 KEPT_BYTES = str(4 << 20)
 """Of free memory a worker keeps so much at most. glibc raises the bound to whatever was freed, 64 MiB by then: over 300
@@ -16,7 +17,13 @@ def start() -> None:
     for setting in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"):
         os.environ.setdefault(setting, KEPT_BYTES)
     context()
-    forkserver.ensure_running()
+    # Ctrl-C is the parent's alone to answer: amid the server's imports it left a process behind that never ended.
+    resource_tracker.ensure_running()  # it would unblock the signal
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def context() -> multiprocessing.context.ForkServerContext:

@@ -406,3 +406,19 @@ def test_runs_of_one_second_are_named_in_their_order() -> None:
     names = [job.new_run_id(each) for each in [*starts, starts[0] + dt.timedelta(seconds=1)]]
     assert names == sorted(names)
     assert len({job.new_run_id(starts[0]) for _ in range(50)}) > 1
+
+
+def test_an_interrupt_while_the_libraries_load_leaves_no_process_behind(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(prose(1), encoding="utf-8")
+    command = [sys.executable, "-m", "pipeline", "run", str(tmp_path / "a.txt"), "--output", str(tmp_path / "out")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    server: list[psutil.Process] = []
+    while not server:
+        server = [each for each in psutil.Process(process.pid).children() if "forkserver" in " ".join(each.cmdline())]
+    time.sleep(0.3)  # amid its imports
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGINT
+    assert told.strip() == "millstream: stopped by SIGINT; an unfinished run publishes nothing"
+    _, alive = psutil.wait_procs(server, timeout=20)
+    assert alive == []
