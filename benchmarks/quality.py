@@ -52,10 +52,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.write and not has_section(given.write.read_text(encoding="utf-8"), SECTION):
         parser.error(f"{given.write} has not both of the lines {' and '.join(markers(SECTION))}")
-    told = provenance(PACKAGES) | {
-        "sample": given.sample,
-        "data_sha256": fingerprints(given.data),
-    }  # first: it fails where a peer is not installed
+    told = provenance(PACKAGES)  # first: it fails where a peer is not installed
+    told |= {"sample": given.sample, "data_sha256": fingerprints(given.data)}
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(given.data, Path(scratch), given.sample, given.workers)
         results = measure_parts(bench)
